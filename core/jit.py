@@ -1,0 +1,66 @@
+"""The only module that configures numba.  Everything compiled is compiled through here.
+
+Modes (environment, read once at import):
+    OUTCRY_JIT=release     fast, unchecked                       (default)
+    OUTCRY_JIT=checked     row bounds checked, invariants asserted
+    NUMBA_DISABLE_JIT=1    plain Python, for pdb and branch coverage
+
+numba's own cache notices neither a changed constant or callee in another file nor a changed
+mode.  So the cache directory is named after all of core's source, the mode and the versions:
+any change gives an empty cache, never a stale one.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import llvmlite
+import numba
+from numba import njit
+
+MODE: Final = os.environ.get("OUTCRY_JIT", "release")
+if MODE not in ("release", "checked"):
+    raise ValueError(f"OUTCRY_JIT: expected 'release' or 'checked', got {MODE!r}")
+
+VERIFY: Final = MODE == "checked" or bool(numba.config.DISABLE_JIT)
+PURE: Final = bool(numba.config.DISABLE_JIT)
+MODE_NAME: Final = "pure" if PURE else MODE
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_kernels: list[Any] = []
+
+
+def cache_directory() -> Path:
+    """The directory of this source, mode and toolchain; another source has another directory."""
+    digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
+    root = Path(__file__).parent
+    for source in sorted(root.rglob("*.py")):
+        digest.update(source.relative_to(root).as_posix().encode())
+        digest.update(source.read_bytes())
+    top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
+    return Path(top) / digest.hexdigest()[:16]
+
+
+numba.config.CACHE_DIR = str(cache_directory())
+
+
+def kernel(function: Function) -> Function:
+    """Compile ``function`` without the GIL; to a type checker it stays what it was."""
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy")(function)
+    _kernels.append(compiled)
+    return compiled
+
+
+def kernels() -> list[Any]:
+    """Every compiled function that has been declared so far, in order of declaration."""
+    return list(_kernels)
+
+
+def freeze() -> None:
+    """Forbid further compilation: from here on a wrong argument type is an error, not a stall."""
+    if not PURE:
+        for compiled in _kernels:
+            compiled.disable_compile()

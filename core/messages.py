@@ -1,0 +1,589 @@
+"""Commands, events and replies: one layout in rings, journal, archive and replay.
+
+A command is 1-4 slots of 128 bytes.  The first 48 bytes of slot 1 are the prefix, the same for every
+kind; the rest is a named view per kind (``PLACE``, ``CANCEL``, ...).  An event is 128 bytes and
+stands alone.  Numbers of kinds are permanent: the journal remembers them; (kind, schema) pairs are
+only ever added.  Integers only: prices in ticks, quantities in lots, money in the smallest unit of
+its asset, times in nanoseconds since the Unix epoch (UTC).  Text is padded with zero bytes.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from core.constants import (
+    CLIENT_ORDER_ID_BYTES,
+    COMMAND_SLOTS_MAX,
+    EVENT_BYTES,
+    NAME_BYTES,
+    REFERENCE_BYTES,
+    REPLY_BYTES,
+    SLOT_BYTES,
+)
+from core.layout import Field, offset_of, record
+
+SCHEMA: Final = 1
+
+# Command kinds.  11-14, 21, 24-29, 33-49, 60-79 are kept for the complete engine.
+PLACE_ORDER: Final = 1
+CANCEL_ORDER: Final = 2
+REPLACE_ORDER: Final = 3
+REDUCE_ORDER: Final = 4
+MASS_CANCEL: Final = 5
+CREATE_ASSET: Final = 10
+CREATE_INSTRUMENT: Final = 11
+UPDATE_INSTRUMENT: Final = 12  # Kept: phases, fees, bands.
+SETTLE_INSTRUMENT: Final = 13  # Kept.
+CREATE_ACCOUNT: Final = 20
+UPDATE_ACCOUNT: Final = 21  # Kept: limits, suspension, self-trade default.
+DEPOSIT: Final = 22
+WITHDRAW: Final = 23
+TRANSFER: Final = 24  # Kept.
+KILL_SWITCH: Final = 25  # Kept.
+SESSION_OPENED: Final = 30  # Kept: cancel on disconnect.
+SESSION_CLOSED: Final = 31  # Kept.
+GATEWAY_LOST: Final = 32  # Kept.
+TIME: Final = 40  # Kept: deadlines.
+OUTSIDE_EXECUTION: Final = 50  # Kept: 50-59, matched outside.
+WORKFLOW_OUTCOME: Final = 70  # Kept: 70-79, wallet and workflow outcomes.
+
+# Query kinds: never journaled, answered into the reply ring.
+QUERY_FIRST: Final = 128
+QUERY_ORDER: Final = 128  # By order id.
+QUERY_CLIENT_ORDER: Final = 129  # By account and client order id.
+QUERY_OPEN_ORDERS: Final = 130  # Of an account, page after order id ``cursor``.
+QUERY_BALANCES: Final = 131
+QUERY_POSITIONS: Final = 132
+QUERY_DEPTH: Final = 133
+QUERY_INSTRUMENTS: Final = 134  # From id ``cursor`` on.
+QUERY_ASSETS: Final = 135
+QUERY_ACCOUNT: Final = 136  # By name.
+QUERY_SESSION: Final = 137
+QUERY_FEES: Final = 138  # Balances of the fees account.
+
+# Order terms.
+BUY: Final = 1
+SELL: Final = 2
+LIMIT: Final = 1
+MARKET: Final = 2
+STOP: Final = 3  # Kept.
+STOP_LIMIT: Final = 4  # Kept.
+TRAILING_STOP: Final = 5  # Kept.
+GTC: Final = 1
+IOC: Final = 2
+FOK: Final = 3  # Kept.
+DAY: Final = 4  # Kept.
+GTD: Final = 5  # Kept.
+STP_NONE: Final = 0
+STP_CANCEL_TAKER: Final = 1  # Kept: 1-4.
+STP_CANCEL_MAKER: Final = 2
+STP_CANCEL_BOTH: Final = 3
+STP_DECREMENT: Final = 4
+QTY_TOTAL: Final = 0  # A replace's qty is the new order quantity, or the new open quantity.
+QTY_LEAVES: Final = 1
+RESTRICT_NONE: Final = 0
+RESTRICT_ONLY_NEW: Final = 1  # Kept.
+RESTRICT_ONLY_PARTIALLY_FILLED: Final = 2  # Kept.
+
+# Command flags.
+POST_ONLY: Final = 1  # Kept: 1-8 on PLACE_ORDER.
+REDUCE_ONLY: Final = 2
+SLIDE: Final = 4
+
+# Instruments.
+SPOT: Final = 1
+BINARY: Final = 2  # Kept.
+MATCHED_HERE: Final = 1
+MATCHED_OUTSIDE: Final = 2  # Kept.
+PHASE_PRE_OPEN: Final = 1
+PHASE_AUCTION: Final = 2
+PHASE_OPEN: Final = 3
+PHASE_HALTED: Final = 4
+PHASE_CANCEL_ONLY: Final = 5
+PHASE_POST_ONLY: Final = 6
+PHASE_CLOSED: Final = 7
+PHASE_SETTLED: Final = 8
+PHASE_DELISTED: Final = 9
+
+# Event kinds.
+ORDER_ACCEPTED: Final = 1
+ORDER_REJECTED: Final = 2
+FILL: Final = 3
+ORDER_RESTED: Final = 4
+ORDER_CANCELED: Final = 5
+ORDER_EXPIRED: Final = 6
+ORDER_REDUCED: Final = 7
+ORDER_REPLACED: Final = 8
+REPLACED_FROM: Final = 9
+CANCEL_ACCEPTED: Final = 10
+MASS_CANCELED: Final = 11
+ORDER_REFILLED: Final = 12  # Kept: icebergs.
+ORDER_TRIGGERED: Final = 13  # Kept: stops.
+ORDER_REPEATED: Final = 14  # The same id and payload again: the order as it is now.
+COMMAND_REJECTED: Final = 15
+COMMAND_REPEATED: Final = 16  # The same id and payload of a command that is no order.
+ASSET_CREATED: Final = 20
+INSTRUMENT_CREATED: Final = 21
+INSTRUMENT_TERMS: Final = 22
+ACCOUNT_CREATED: Final = 23
+LEDGER: Final = 24
+SESSION_EVENT: Final = 30  # Kept: 30-34.
+ORDER_ROUTE_REQUESTED: Final = 50  # Kept: 50-59.
+EXEC_RECORDED: Final = 51  # Kept.
+WALLET_CALL_REQUESTED: Final = 70  # Kept: 70-79.
+
+# Event flags.
+LAST: Final = 1  # The last event of its command.
+SELL_SIDE: Final = 2
+MAKER: Final = 4
+RESTS: Final = 8  # The order is in the book now, and nothing of it was filled.
+PRIORITY_KEPT: Final = 16
+BY_CLIENT: Final = 32  # Kept.
+
+# Order status, in rows and replies.
+STATUS_FREE: Final = 0
+STATUS_OPEN: Final = 1
+STATUS_FILLED: Final = 2
+STATUS_CANCELED: Final = 3
+STATUS_EXPIRED: Final = 4
+STATUS_REJECTED: Final = 5
+STATUS_PENDING: Final = 6  # Kept: stops not yet triggered, outside orders not yet acknowledged.
+
+PREFIX: Final[list[Field]] = [
+    ("sequence", "<i8"),  # Given by the sequencer; 0 in the inbound ring.
+    ("timestamp_ns", "<i8"),  # Sequencer clock; the only time that the engine knows.
+    ("request_id", "<i8"),  # Rises per session; echoed in the first event of the command.
+    ("session", "<u4"),  # gateway << 24 | number.
+    ("account", "<i4"),
+    ("instrument", "<i4"),
+    ("crc32c", "<u4"),  # Over all slots of the record with this field zero.
+    ("gateway", "<u2"),
+    ("kind", "u1"),
+    ("schema", "u1"),
+    ("slots", "u1"),
+    ("flags", "u1"),
+    ("reserved", "<u2"),
+]
+
+COMMAND: Final = record("command", SLOT_BYTES, [*PREFIX, ("body", "u1", (80,))])
+
+PLACE: Final = record(
+    "place order, slot 1",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("self_trade", "u1"),
+        ("price", "<i8"),  # Ticks; 0 for MARKET.
+        ("qty", "<i8"),  # Lots.
+        ("expire_after_ns", "<i8"),  # Sequenced later: rejected.  0: never.
+        ("expire_ns", "<i8"),  # GTD; 0 otherwise.
+        ("display_qty", "<i8"),  # 0: all is shown.
+    ],
+)
+
+PLACE_SLOT_2: Final = record(
+    "place order, slot 2",
+    SLOT_BYTES,
+    [
+        ("stop_price", "<i8"),
+        ("trail", "<i8"),
+        ("min_qty", "<i8"),
+        ("max_cost", "<i8"),
+        ("protection_price", "<i8"),
+        ("group", "<i8"),
+        ("oco", "<i8"),
+        ("original_client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("tag", "u1", (CLIENT_ORDER_ID_BYTES,)),
+    ],
+)
+
+CANCEL: Final = record(
+    "cancel order; with order_id 0 slot 2 names the order by original_client_order_id",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # Of the cancel itself; may be empty.
+        ("restriction", "u1"),
+        ("reserved_1", "u1", (3,)),
+        ("reserved_2", "<i8", (2,)),
+        ("expire_after_ns", "<i8"),
+        ("order_id", "<i8"),
+        ("reserved_3", "<i8"),
+    ],
+)
+
+REPLACE: Final = record(
+    "replace order, reduce order; slot 2 as of CANCEL",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # The new id; empty keeps the old one.
+        ("qty_basis", "u1"),
+        ("reserved_1", "u1", (3,)),
+        ("price", "<i8"),  # 0 keeps it.
+        ("qty", "<i8"),  # By qty_basis; 0 keeps it.  REDUCE: how much less.
+        ("expire_after_ns", "<i8"),
+        ("order_id", "<i8"),
+        ("display_qty", "<i8"),
+    ],
+)
+
+MASS: Final = record(
+    "mass cancel of the account's orders; a filter of 0 means any",
+    SLOT_BYTES,
+    [
+        *PREFIX,  # instrument: a filter.
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("side", "u1"),
+        ("reserved_1", "u1", (3,)),
+        ("reserved_2", "<i8", (2,)),
+        ("expire_after_ns", "<i8"),
+        ("filter_session", "<i8"),  # Kept.
+        ("reserved_3", "<i8"),
+    ],
+)
+
+MONEY: Final = record(
+    "deposit, withdraw; slot 2: PAYMENT_REFERENCE, may be left out",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # Idempotency key, as of an order.
+        ("asset", "<i4"),
+        ("amount", "<i8"),
+        ("reserved_1", "<i8"),
+        ("expire_after_ns", "<i8"),
+        ("counter_account", "<i8"),  # Kept: transfers.
+        ("reserved_2", "<i8"),
+    ],
+)
+
+REFERENCE: Final = record(
+    "payment reference or outside exec id",
+    SLOT_BYTES,
+    [
+        ("reference", "u1", (REFERENCE_BYTES,)),
+        ("source", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("reserved", "u1", (28,)),
+    ],
+)
+
+NEW_ACCOUNT: Final = record(
+    "create account",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),  # 1-36 characters 0x21-0x7E, unique.
+        ("self_trade", "u1"),
+        ("roles", "u1"),  # Kept.
+        ("reserved_1", "u1", (2,)),
+        ("owner", "<i8"),  # Kept: the account that orchestrates this one.
+        ("reserved_2", "<i8", (4,)),
+    ],
+)
+
+NEW_ASSET: Final = record(
+    "create asset",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),
+        ("scale", "u1"),  # Decimals of its smallest unit.
+        ("reserved_1", "u1", (3,)),
+        ("reserved_2", "<i8", (5,)),
+    ],
+)
+
+NEW_INSTRUMENT: Final = record(
+    "create instrument, slot 1 (2 slots)",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("symbol", "u1", (NAME_BYTES,)),  # 1-32 characters of A-Z a-z 0-9 . - / _
+        ("instrument_type", "u1"),
+        ("matching", "u1"),
+        ("tick_scale", "u1"),
+        ("lot_scale", "u1"),
+        ("tick", "<i8"),  # Tick size = tick / 10^tick_scale units of quote per unit of base.
+        ("lot", "<i8"),  # Lot size = lot / 10^lot_scale units of base.
+        ("base_asset", "<i4"),
+        ("quote_asset", "<i4"),
+        ("maker_ppm", "<i4"),
+        ("taker_ppm", "<i4"),
+        ("payout", "<i8"),  # Kept: BINARY, quote units per lot.
+    ],
+)
+
+NEW_INSTRUMENT_SLOT_2: Final = record(
+    "create instrument, slot 2; 0 means no limit",
+    SLOT_BYTES,
+    [
+        ("qty_min", "<i8"),
+        ("qty_max", "<i8"),
+        ("notional_min", "<i8"),
+        ("notional_max", "<i8"),
+        ("price_min", "<i8"),  # Kept: band.
+        ("price_max", "<i8"),
+        ("max_age_ns", "<i8"),  # Kept.
+        ("phase", "u1"),
+        ("reserved_1", "u1", (7,)),
+        ("reserved_2", "<i8", (8,)),
+    ],
+)
+
+QUERY: Final = record(
+    "query",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # Or a name.
+        ("side", "u1"),
+        ("reserved_1", "u1", (3,)),
+        ("order_id", "<i8"),
+        ("cursor", "<i8"),
+        ("limit", "<i8"),
+        ("reserved_2", "<i8", (2,)),
+    ],
+)
+
+EVENT: Final = record(
+    "event",
+    EVENT_BYTES,
+    [
+        ("sequence", "<i8"),  # Of the command that caused it.
+        ("timestamp_ns", "<i8"),
+        ("order_id", "<i8"),
+        ("price", "<i8"),
+        ("qty", "<i8"),  # FILL: this fill.  CANCELED, EXPIRED: what was canceled.
+        ("leaves", "<i8"),
+        ("cum", "<i8"),
+        ("cum_notional", "<i8"),  # Quote units.
+        ("fee", "<i8"),  # FILL: paid (negative: received).  Otherwise request_id; RESTED: the hold.
+        ("index", "<i4"),  # Place within the command, from 0.
+        ("session", "<u4"),
+        ("account", "<i4"),
+        ("instrument", "<i4"),  # LEDGER: asset.
+        ("reason", "<u2"),
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
+    ],
+)
+
+# Views of an event: the same bytes, other names where a field is zero by definition.
+#   ORDER_ACCEPTED    cum = hold (cash or lots reserved), cum_notional = terms (see ``pack_terms``);
+#                     flag RESTS: in the book with qty, nothing was filled
+#   ORDER_RESTED      qty = shown quantity; fee = the hold that is left
+#   ORDER_REPLACED    new client id and price, qty = new order quantity, leaves = new open quantity,
+#                     cum and cum_notional as filled so far; flags PRIORITY_KEPT, RESTS
+#   REPLACED_FROM     old client id and price, qty = old order quantity, leaves = the shown quantity
+#                     that left the book, fee = the new hold (before any fill of the replace)
+#   ORDER_CANCELED,   leaves = the shown quantity that left the book, 0 for one that never rested
+#   ORDER_EXPIRED
+#   ORDER_REDUCED     qty = by how much, leaves = what is left; fee = request_id
+#   CANCEL_ACCEPTED   client id of the cancel itself, order_id of the target
+#   MASS_CANCELED     qty = how many orders are canceled by the events that follow
+#   ORDER_REPEATED    qty = order quantity, reason = reason of its end if it ended
+#   *_REJECTED        price, qty as asked; leaves = kind of the command; cum = the limit,
+#                     cum_notional = the value that broke it
+#   ASSET_CREATED     order_id = asset id, price = scale, client_order_id = name
+#   INSTRUMENT_CREATED order_id = instrument id, price = multiplier (quote units per tick and lot),
+#                     qty = base units per lot, leaves = base asset, cum = quote asset,
+#                     cum_notional = type | matching << 8 | phase << 16, client_order_id = symbol
+#   INSTRUMENT_TERMS  price = tick, qty = lot, leaves = tick_scale | lot_scale << 8,
+#                     cum = maker_ppm, cum_notional = taker_ppm
+#   ACCOUNT_CREATED   order_id = account id, client_order_id = name
+#   LEDGER            price = kind of the command, qty = signed amount, leaves = available after,
+#                     cum = held after, instrument = asset, client_order_id = its own id
+
+REPLY_PREFIX: Final[list[Field]] = [
+    ("request_id", "<i8"),
+    ("as_of", "<i8"),  # The newest applied sequence: the answer is the state after it.
+    ("session", "<u4"),
+    ("index", "<i4"),  # Place within the answer, from 0.
+    ("reason", "<u2"),  # UNKNOWN_ORDER, UNKNOWN_ACCOUNT, ...; 0: found.
+    ("kind", "u1"),  # Of the query.
+    ("flags", "u1"),  # LAST.  QUERY_OPEN_ORDERS: MORE on the last one when a page follows.
+    ("count", "<i4"),  # Items in this slot.
+]
+
+MORE: Final = 2
+TOO_OLD: Final = 4  # Client ids below ``order_id`` in the reply have left the table.
+
+REPLY: Final = record("reply", REPLY_BYTES, [*REPLY_PREFIX, ("body", "u1", (224,))])
+
+ORDER_REPLY: Final = record(
+    "reply with one order",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,
+        ("order_id", "<i8"),
+        ("price", "<i8"),
+        ("order_qty", "<i8"),
+        ("leaves", "<i8"),
+        ("cum", "<i8"),
+        ("cum_notional", "<i8"),
+        ("last_price", "<i8"),
+        ("fees", "<i8"),
+        ("hold", "<i8"),  # Cash with its fee part, or lots.
+        ("created_ns", "<i8"),
+        ("updated_ns", "<i8"),
+        ("expire_ns", "<i8"),
+        ("display_qty", "<i8"),
+        ("sequence", "<i8"),  # Of the last command that changed it.
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        ("order_session", "<u4"),
+        ("end_reason", "<u2"),
+        ("side", "u1"),
+        ("order_type", "u1"),
+        ("time_in_force", "u1"),
+        ("self_trade", "u1"),
+        ("status", "u1"),
+        ("order_flags", "u1"),
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("reserved", "u1", (56,)),
+    ],
+)
+
+AMOUNT_ITEM: Final = record(
+    "one balance or position", 56,
+    [
+        ("id", "<i4"),  # Asset or instrument.
+        ("reserved", "<i4"),
+        ("total", "<i8"),  # Balance: available + held.  Position: net lots.
+        ("available", "<i8"),  # Position: cost in quote units.
+        ("held", "<i8"),  # Position: lots held by open sells.
+        ("realized", "<i8"),  # Position: realized profit in quote units, fees not counted.
+        ("bought", "<i8"),  # Position: lots bought, ever.
+        ("sold", "<i8"),
+    ],
+)
+AMOUNTS_PER_REPLY: Final = 4
+
+DEPTH_ITEM: Final = record(
+    "one price level", 24, [("price", "<i8"), ("qty", "<i8"), ("orders", "<i8")]
+)
+DEPTH_PER_REPLY: Final = 9  # Bids first, best first; then asks; a slot has one side only.
+
+INSTRUMENT_REPLY: Final = record(
+    "reply with one instrument",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,
+        ("id", "<i4"),
+        ("base_asset", "<i4"),
+        ("quote_asset", "<i4"),
+        ("maker_ppm", "<i4"),
+        ("taker_ppm", "<i4"),
+        ("instrument_type", "u1"),
+        ("matching", "u1"),
+        ("phase", "u1"),
+        ("tick_scale", "u1"),
+        ("lot_scale", "u1"),
+        ("reserved_1", "u1", (7,)),
+        ("tick", "<i8"),
+        ("lot", "<i8"),
+        ("multiplier", "<i8"),
+        ("base_per_lot", "<i8"),
+        ("payout", "<i8"),
+        ("qty_min", "<i8"),
+        ("qty_max", "<i8"),
+        ("notional_min", "<i8"),
+        ("notional_max", "<i8"),
+        ("last_price", "<i8"),
+        ("symbol", "u1", (NAME_BYTES,)),
+        ("reserved_2", "<i4"),
+        ("reserved_3", "u1", (72,)),
+    ],
+)
+
+NAME_REPLY: Final = record(
+    "reply with one asset, account or session",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,
+        ("id", "<i8"),
+        ("scale", "<i8"),
+        ("last_request_id", "<i8"),  # Session: the newest one sequenced.
+        ("status", "<i8"),
+        ("name", "u1", (NAME_BYTES,)),
+        ("reserved_1", "<i4"),
+        ("reserved_2", "u1", (152,)),
+    ],
+)
+
+REPLY_BODY: Final = offset_of(REPLY, "body")
+assert REPLY_BODY + AMOUNTS_PER_REPLY * AMOUNT_ITEM.itemsize <= REPLY_BYTES
+assert REPLY_BODY + DEPTH_PER_REPLY * DEPTH_ITEM.itemsize <= REPLY_BYTES
+assert COMMAND_SLOTS_MAX * SLOT_BYTES == 512
+
+KIND_AT: Final = offset_of(COMMAND, "kind")
+SLOTS_AT: Final = offset_of(COMMAND, "slots")
+CRC_AT: Final = offset_of(COMMAND, "crc32c")
+SESSION_AT: Final = offset_of(COMMAND, "session")
+BODY_AT: Final = offset_of(COMMAND, "body")
+CLIENT_ORDER_ID_AT: Final = offset_of(PLACE, "client_order_id")
+ORIGINAL_ID_AT: Final = offset_of(PLACE_SLOT_2, "original_client_order_id")  # Within slot 2.
+EVENT_CLIENT_ORDER_ID_AT: Final = offset_of(EVENT, "client_order_id")
+ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = offset_of(ORDER_REPLY, "client_order_id")
+assert BODY_AT == 48 and CLIENT_ORDER_ID_AT == 48 and EVENT_CLIENT_ORDER_ID_AT == 92
+assert all(
+    view.itemsize == SLOT_BYTES
+    for view in (PLACE, PLACE_SLOT_2, CANCEL, REPLACE, MASS, MONEY, REFERENCE, NEW_ACCOUNT)
+)
+
+# What may sit in the lane for cancels of an inbound ring.
+CANCELING: Final = frozenset({CANCEL_ORDER, MASS_CANCEL, REDUCE_ORDER})
+
+COMMAND_NAMES: Final[dict[int, str]] = {
+    PLACE_ORDER: "PLACE_ORDER",
+    CANCEL_ORDER: "CANCEL_ORDER",
+    REPLACE_ORDER: "REPLACE_ORDER",
+    REDUCE_ORDER: "REDUCE_ORDER",
+    MASS_CANCEL: "MASS_CANCEL",
+    CREATE_ASSET: "CREATE_ASSET",
+    CREATE_INSTRUMENT: "CREATE_INSTRUMENT",
+    CREATE_ACCOUNT: "CREATE_ACCOUNT",
+    DEPOSIT: "DEPOSIT",
+    WITHDRAW: "WITHDRAW",
+}
+EVENT_NAMES: Final[dict[int, str]] = {
+    ORDER_ACCEPTED: "ORDER_ACCEPTED",
+    ORDER_REJECTED: "ORDER_REJECTED",
+    FILL: "FILL",
+    ORDER_RESTED: "ORDER_RESTED",
+    ORDER_CANCELED: "ORDER_CANCELED",
+    ORDER_EXPIRED: "ORDER_EXPIRED",
+    ORDER_REDUCED: "ORDER_REDUCED",
+    ORDER_REPLACED: "ORDER_REPLACED",
+    REPLACED_FROM: "REPLACED_FROM",
+    CANCEL_ACCEPTED: "CANCEL_ACCEPTED",
+    MASS_CANCELED: "MASS_CANCELED",
+    ORDER_REPEATED: "ORDER_REPEATED",
+    COMMAND_REJECTED: "COMMAND_REJECTED",
+    COMMAND_REPEATED: "COMMAND_REPEATED",
+    ASSET_CREATED: "ASSET_CREATED",
+    INSTRUMENT_CREATED: "INSTRUMENT_CREATED",
+    INSTRUMENT_TERMS: "INSTRUMENT_TERMS",
+    ACCOUNT_CREATED: "ACCOUNT_CREATED",
+    LEDGER: "LEDGER",
+}
+
+
+def text(raw: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | bytes") -> str:
+    """Text of a zero-padded field."""
+    data = raw if isinstance(raw, bytes) else np.asarray(raw, np.uint8).tobytes()
+    return data.rstrip(b"\0").decode("ascii", "backslashreplace")
+
+
+def packed(value: str, size: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """``value`` as a zero-padded field of ``size`` bytes; ValueError when it does not fit."""
+    data = value.encode("ascii")
+    if len(data) > size:
+        raise ValueError(f"text of {len(data)} bytes does not fit a field of {size}: {value!r}")
+    return np.frombuffer(data.ljust(size, b"\0"), np.uint8)
