@@ -139,6 +139,7 @@ MAKER: Final = 4
 RESTS: Final = 8  # The order is in the book now, and nothing of it was filled.
 PRIORITY_KEPT: Final = 16
 BY_CLIENT: Final = 32  # Kept.
+GONE: Final = 64  # ORDER_REPEATED: the row has left the core; price, qty and the rest are zero.
 
 # Order status, in rows and replies.
 STATUS_FREE: Final = 0
