@@ -1,0 +1,230 @@
+"""The compiled engine behind the twin's interface: commands in, plain events and rows out."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from core import messages
+from core.limits import Limits
+from core.messages import (
+    AMOUNT_ITEM,
+    DEPTH_ITEM,
+    INSTRUMENT_REPLY,
+    MORE,
+    NAME_REPLY,
+    ORDER_REPLY,
+    QUERY,
+    REPLY_BODY,
+)
+from core.reasons import Reason
+from core.sequencer.runner import Runner
+from tests.model.commands import Command
+from tests.model.events import Event
+from tests.model.exchange import PositionRow
+from tests.model.state import Sizes
+from tests.model.translate import batch_of, events_of
+
+ID_KEY: Final = (0x1234567, 0x89ABCDE, 0xF012345, 0x6789AB)
+SESSION: Final = 1 << 24 | 99  # Of the queries of the driver.
+
+
+class OrderRow(NamedTuple):
+    """One order as a query shows it."""
+
+    order_id: int
+    price: int
+    order_qty: int
+    leaves: int
+    cum: int
+    cum_notional: int
+    last_price: int
+    fees: int
+    hold: int
+    created_ns: int
+    updated_ns: int
+    sequence: int
+    account: int
+    instrument: int
+    order_session: int
+    end_reason: int
+    side: int
+    order_type: int
+    time_in_force: int
+    status: int
+    client_order_id: str
+
+
+class NotFound(LookupError):
+    """A query answered with a reason."""
+
+    def __init__(self, reason: str, remembered_from: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remembered_from = remembered_from
+
+
+def limits_of(sizes: Sizes) -> Limits:
+    """The twin's sizes as the engine's limits."""
+    return Limits(**sizes._asdict(), workflows_max=64, extras_max=64)
+
+
+class EngineDriver:
+    """A runner, with queries answered in plain values."""
+
+    def __init__(self, sizes: Sizes | None = None, *, risk: bool = True) -> None:
+        self.sizes = sizes or Sizes()
+        self.runner = Runner(limits_of(self.sizes), ID_KEY, risk)
+        self._request_id = 0
+
+    def apply(self, commands: Sequence[Command]) -> list[Event]:
+        """The events of several commands, applied by one call."""
+        self.runner.apply(batch_of(commands))
+        return events_of(self.runner.events())
+
+    def apply_slots(self, slots: "np.ndarray[Any, np.dtype[np.uint8]]") -> "np.ndarray[Any, Any]":
+        """The event rows of commands that are bytes already."""
+        self.runner.apply(slots)
+        return self.runner.events()
+
+    def check(self) -> None:
+        """All invariants of the engine; AssertionError when one does not hold."""
+        self.runner.check()
+
+    def query(self, kind: int, **values: int | str) -> "np.ndarray[Any, Any]":
+        """The replies of one query."""
+        self._request_id += 1
+        row = np.zeros(1, QUERY)[0]
+        row["kind"] = kind
+        row["schema"] = messages.SCHEMA
+        row["slots"] = 1
+        row["session"] = SESSION
+        row["gateway"] = 1
+        row["request_id"] = self._request_id
+        for name, value in values.items():
+            row[name] = messages.packed(value, 36) if isinstance(value, str) else value
+        replies = self.runner.query(row.tobytes())
+        assert (replies["request_id"] == self._request_id).all()
+        assert (replies["session"] == SESSION).all()
+        assert (replies["kind"] == kind).all()
+        assert replies["index"].tolist() == list(range(len(replies)))
+        flags = replies["flags"].tolist()
+        assert flags and flags[-1] & 1 and not any(flag & 1 for flag in flags[:-1]), flags
+        return replies
+
+    # Rows.
+
+    def balances(self, accounts: int) -> dict[tuple[int, int], tuple[int, int]]:
+        """(account, asset) -> (available, held) of accounts 1 to ``accounts``."""
+        found = {}
+        for account in range(1, accounts + 1):
+            kind = messages.QUERY_FEES if account == 1 else messages.QUERY_BALANCES
+            for item in self._items(self.query(kind, account=account), AMOUNT_ITEM):
+                assert item["total"] == item["available"] + item["held"]
+                if item["available"] or item["held"]:
+                    key = (account, int(item["id"]))
+                    assert key not in found
+                    found[key] = (int(item["available"]), int(item["held"]))
+        return found
+
+    def positions(self, accounts: int) -> dict[tuple[int, int], PositionRow]:
+        """(account, instrument) -> position of accounts 3 to ``accounts``."""
+        found = {}
+        for account in range(3, accounts + 1):
+            replies = self.query(messages.QUERY_POSITIONS, account=account)
+            for item in self._items(replies, AMOUNT_ITEM):
+                if item["bought"] or item["sold"] or item["held"]:
+                    found[account, int(item["id"])] = PositionRow(
+                        net=int(item["total"]),
+                        cost=int(item["available"]),
+                        held=int(item["held"]),
+                        realized=int(item["realized"]),
+                        bought=int(item["bought"]),
+                        sold=int(item["sold"]),
+                    )
+        return found
+
+    def depth(self, instrument: int, levels: int = 1_000) -> list[list[tuple[int, int, int]]]:
+        """Bids and asks, best first: price, quantity, count of orders."""
+        replies = self.query(messages.QUERY_DEPTH, instrument=instrument, limit=levels)
+        sides: list[list[tuple[int, int, int]]] = [[], []]
+        for reply in replies:
+            for item in self._items(np.array([reply]), DEPTH_ITEM):
+                level = (int(item["price"]), int(item["qty"]), int(item["orders"]))
+                sides[self._depth_side(reply)].append(level)
+        return sides
+
+    def _depth_side(self, reply: Any) -> int:
+        return 1 if int(reply["flags"]) & messages.SELL_SIDE else 0
+
+    def open_orders(self, account: int) -> list[OrderRow]:
+        """Open orders of an account, page after page."""
+        found: list[OrderRow] = []
+        cursor = 0
+        while True:
+            replies = self.query(
+                messages.QUERY_OPEN_ORDERS, account=account, cursor=cursor, limit=64
+            )
+            found.extend(_order_row(row) for row in replies.view(ORDER_REPLY) if row["count"])
+            if not int(replies["flags"][-1]) & MORE:
+                return found
+            assert found and found[-1].order_id > cursor
+            cursor = found[-1].order_id
+
+    def order(self, order_id: int, account: int) -> OrderRow:
+        """One order by id; NotFound."""
+        return self._one_order(
+            self.query(messages.QUERY_ORDER, order_id=order_id, account=account)
+        )
+
+    def order_of_client(self, account: int, client_order_id: str) -> OrderRow:
+        """One order by client order id; NotFound."""
+        return self._one_order(
+            self.query(
+                messages.QUERY_CLIENT_ORDER, account=account, client_order_id=client_order_id
+            )
+        )
+
+    def session_request_id(self, session: int) -> int | None:
+        """The newest request id of a session; None: not known."""
+        replies = self.query(messages.QUERY_SESSION, order_id=session).view(NAME_REPLY)
+        return None if replies["reason"][0] else int(replies["last_request_id"][0])
+
+    def instruments(self) -> list[tuple[int, str, int, int]]:
+        """Number, symbol, multiplier, last price of every instrument."""
+        replies = self.query(messages.QUERY_INSTRUMENTS).view(INSTRUMENT_REPLY)
+        return [
+            (
+                int(row["id"]),
+                messages.text(row["symbol"]),
+                int(row["multiplier"]),
+                int(row["last_price"]),
+            )
+            for row in replies
+            if row["count"]
+        ]
+
+    def _one_order(self, replies: "np.ndarray[Any, Any]") -> OrderRow:
+        assert len(replies) == 1
+        row = replies.view(ORDER_REPLY)[0]
+        if row["reason"]:
+            raise NotFound(Reason(int(row["reason"])).name, int(row["order_id"]))
+        return _order_row(row)
+
+    def _items(self, replies: "np.ndarray[Any, Any]", item: Any) -> "list[Any]":
+        found = []
+        for reply in replies:
+            if reply["reason"]:
+                raise NotFound(Reason(int(reply["reason"])).name)
+            body = reply.tobytes()[REPLY_BODY:]
+            found.extend(np.frombuffer(body, item, int(reply["count"])))
+        return found
+
+
+def _order_row(row: Any) -> OrderRow:
+    return OrderRow(
+        *(
+            messages.text(row[name]) if name == "client_order_id" else int(row[name])
+            for name in OrderRow._fields
+        )
+    )

@@ -1,0 +1,211 @@
+"""Commands of the twin: one frozen dataclass per kind, every field of the layout a plain value.
+
+Numbers are those of docs/engine.md and the message layouts, written down again here so that the
+twin shares nothing with the engine.  ``slots`` says how many slots the command occupies; fields of
+slot 2 are only sent when it is 2 or more.
+"""
+
+from dataclasses import dataclass, fields
+from typing import ClassVar, Final
+
+BUY: Final = 1
+SELL: Final = 2
+LIMIT: Final = 1
+MARKET: Final = 2
+GTC: Final = 1
+IOC: Final = 2
+QTY_TOTAL: Final = 0
+QTY_LEAVES: Final = 1
+SPOT: Final = 1
+MATCHED_HERE: Final = 1
+PHASE_OPEN: Final = 3
+
+KEPT_KINDS: Final = frozenset(
+    {12, 13, 21, 24, 25, 30, 31, 32, 40, *range(50, 60), *range(70, 80)}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What every command has."""
+
+    KIND: ClassVar[int] = 0
+
+    sequence: int = 0
+    timestamp_ns: int = 0
+    request_id: int = 0
+    session: int = 0
+    account: int = 0
+    instrument: int = 0
+    gateway: int = 0
+    schema: int = 1
+    slots: int = 1
+    flags: int = 0
+
+    @property
+    def kind(self) -> int:
+        """Number of the kind."""
+        return self.KIND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyed(Command):
+    """A command for an account, with an idempotency key of its own."""
+
+    client_order_id: str = ""
+    expire_after_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOrder(Keyed):
+    KIND: ClassVar[int] = 1
+
+    side: int = BUY
+    order_type: int = LIMIT
+    time_in_force: int = GTC
+    self_trade: int = 0
+    price: int = 0
+    qty: int = 0
+    expire_ns: int = 0
+    display_qty: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targeted(Keyed):
+    """A command that means an order, by its id (1 slot) or by its client order id (2 slots)."""
+
+    order_id: int = 0
+    original_client_order_id: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelOrder(Targeted):
+    KIND: ClassVar[int] = 2
+
+    restriction: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaceOrder(Targeted):
+    KIND: ClassVar[int] = 3
+
+    qty_basis: int = QTY_TOTAL
+    price: int = 0
+    qty: int = 0
+    display_qty: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReduceOrder(Targeted):
+    KIND: ClassVar[int] = 4
+
+    qty_basis: int = 0
+    price: int = 0
+    qty: int = 0
+    display_qty: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MassCancel(Keyed):
+    KIND: ClassVar[int] = 5
+
+    side: int = 0
+    filter_session: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money(Keyed):
+    """Deposit or withdraw; slot 2 is a payment reference."""
+
+    asset: int = 0
+    amount: int = 0
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deposit(Money):
+    KIND: ClassVar[int] = 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdraw(Money):
+    KIND: ClassVar[int] = 23
+
+
+@dataclass(frozen=True, kw_only=True)
+class Create(Command):
+    """A command that makes reference data; not for an account."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateAsset(Create):
+    KIND: ClassVar[int] = 10
+
+    scale: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateInstrument(Create):
+    """``name`` is the symbol."""
+
+    KIND: ClassVar[int] = 11
+
+    slots: int = 2
+    instrument_type: int = SPOT
+    matching: int = MATCHED_HERE
+    tick_scale: int = 0
+    lot_scale: int = 0
+    tick: int = 1
+    lot: int = 1
+    base_asset: int = 0
+    quote_asset: int = 0
+    maker_ppm: int = 0
+    taker_ppm: int = 0
+    payout: int = 0
+    qty_min: int = 0
+    qty_max: int = 0
+    notional_min: int = 0
+    notional_max: int = 0
+    price_min: int = 0
+    price_max: int = 0
+    max_age_ns: int = 0
+    phase: int = PHASE_OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateAccount(Create):
+    KIND: ClassVar[int] = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherKind(Command):
+    """A command of a kind that this engine does not have, known (kept) or not."""
+
+    number: int = 0
+    client_order_id: str = ""
+
+    @property
+    def kind(self) -> int:
+        return self.number
+
+
+_NOT_PAYLOAD: Final = frozenset(
+    {
+        *("sequence", "timestamp_ns", "request_id", "session", "account", "gateway", "schema"),
+        *("client_order_id", "expire_after_ns"),
+    }
+)
+_SLOT_2: Final = frozenset({"original_client_order_id", "tag", "reference"})
+
+
+def payload(command: Keyed) -> tuple[object, ...]:
+    """Everything that the client set, so that a repeat is told from another command."""
+    kept = [
+        getattr(command, field.name)
+        for field in fields(command)
+        if field.name not in _NOT_PAYLOAD and (command.slots > 1 or field.name not in _SLOT_2)
+    ]
+    return (command.kind, *kept)
