@@ -146,9 +146,7 @@ def test_the_initial_file_is_valid_and_says_the_defaults(tmp_path: Path) -> None
     path.write_text(initial())
     assert load(path, {}, {}).config == Config()
     bare = [line.removeprefix("# ") for line in initial().splitlines() if "…" not in line]
-    active = [
-        line for line in bare if line.startswith("[") or (" = " in line and line[0].islower())
-    ]
+    active = [line for line in bare if line[:1] == "[" or (" = " in line and line[0].islower())]
     path.write_text("\n".join(active))
     assert load(path, {}, {}).config == Config()
 
