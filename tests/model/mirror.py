@@ -1,0 +1,76 @@
+"""The public book, built from nothing but the events, as a reader of the output ring would."""
+
+from dataclasses import dataclass
+
+from sortedcontainers import SortedDict
+
+from tests.model.events import MAKER, PRIORITY_KEPT, RESTS, SELL_SIDE, Event
+
+
+@dataclass(slots=True)
+class Shown:
+    """One order in the book; ``label`` is its client order id when it came to rest."""
+
+    order_id: int
+    instrument: int
+    is_sell: bool
+    price: int
+    qty: int
+    label: str
+
+
+class Mirror:
+    """Orders by priority, per instrument and side."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, Shown] = {}
+        self.sides: dict[tuple[int, bool], SortedDict[int, dict[int, Shown]]] = {}
+
+    def take(self, event: Event) -> None:
+        """Follow one event; events come in the order of the stream."""
+        if event.kind == "ORDER_RESTED" or (event.kind == "ORDER_ACCEPTED" and _rests(event)):
+            self._add(event, event.qty)
+        elif event.kind == "ORDER_REPLACED" and event.flags & PRIORITY_KEPT:
+            shown = self.orders[event.order_id]
+            assert shown.price == event.price
+            shown.qty, shown.label = event.leaves, event.client_order_id
+        elif event.kind == "ORDER_REPLACED":
+            self._remove(event.order_id)
+            if _rests(event):
+                self._add(event, event.leaves)
+        elif event.kind == "ORDER_REDUCED" or (event.kind == "FILL" and event.flags & MAKER):
+            shown = self.orders[event.order_id]
+            assert shown.qty == event.leaves + event.qty, event.words()
+            shown.qty = event.leaves
+            if event.leaves == 0:
+                self._remove(event.order_id)
+        elif event.kind == "ORDER_CANCELED":
+            assert self.orders[event.order_id].qty == event.leaves == event.qty
+            self._remove(event.order_id)
+
+    def _add(self, event: Event, qty: int) -> None:
+        is_sell = bool(event.flags & SELL_SIDE)
+        shown = Shown(
+            event.order_id, event.instrument, is_sell, event.price, qty, event.client_order_id
+        )
+        assert shown.order_id not in self.orders and qty > 0
+        self.orders[shown.order_id] = shown
+        levels = self.sides.setdefault((shown.instrument, is_sell), SortedDict())
+        levels.setdefault(shown.price, {})[shown.order_id] = shown
+
+    def _remove(self, order_id: int) -> None:
+        shown = self.orders.pop(order_id)
+        levels = self.sides[shown.instrument, shown.is_sell]
+        del levels[shown.price][order_id]
+        if not levels[shown.price]:
+            del levels[shown.price]
+
+    def levels(self, instrument: int, *, is_sell: bool) -> list[tuple[int, list[Shown]]]:
+        """Levels of a side, best first, orders by priority."""
+        levels = self.sides.get((instrument, is_sell), SortedDict())
+        rows = [(price, list(level.values())) for price, level in levels.items()]
+        return rows if is_sell else rows[::-1]
+
+
+def _rests(event: Event) -> bool:
+    return bool(event.flags & RESTS)
