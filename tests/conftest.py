@@ -1,0 +1,56 @@
+"""How much the random tests do, by mode, and the exchange that an example runs against.
+
+    OUTCRY_SEEDS=N    N times as many seeded random sequences
+    OUTCRY_FLOWS=DIR  also run the order-flow files that lie there
+"""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from core.jit import MODE_NAME
+from tests.core.engine.world import World
+from tests.model.exchange import Exchange
+from tests.model.state import Sizes
+
+_EXAMPLES = {"release": 60, "checked": 30, "pure": 4}
+settings.register_profile(
+    "outcry",
+    max_examples=_EXAMPLES[MODE_NAME],
+    deadline=None,
+    print_blob=True,
+    derandomize=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("outcry")
+
+MakeWorld = Callable[..., World]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``seed`` runs once per seed; fewer in plain Python mode."""
+    if "seed" in metafunc.fixturenames:
+        count = {"release": 30, "checked": 15, "pure": 3}[MODE_NAME]
+        metafunc.parametrize("seed", range(count * int(os.environ.get("OUTCRY_SEEDS", "1"))))
+
+
+@pytest.fixture(params=["twin", "engine"])
+def make_world(request: pytest.FixtureRequest) -> MakeWorld:
+    """Make a World over the naive twin, and over the engine: examples hold for both."""
+
+    def make(sizes: Sizes | None = None, *, risk: bool = True, **terms: int) -> World:
+        if request.param == "twin":
+            return World(Exchange(sizes, risk=risk), **terms)
+        from tests.driver import EngineDriver  # noqa: PLC0415 - compiled only when used
+
+        return World(EngineDriver(sizes, risk=risk), **terms)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A World with the usual terms."""
+    return make_world()
