@@ -1,0 +1,204 @@
+"""An adapter's reader of the output ring: its own commands' events, and the public ones it wants.
+
+``drain`` copies a chunk of events, checks that it was not lapped, and sorts the copy: complete
+groups of events whose command this gateway sent, with totals, and all events of the kinds asked
+for.  No Python runs per event.  A group that is cut by the end of a chunk is put together in
+private memory; one whose beginning was not seen (the reader started or was lapped inside it) is
+skipped. (architecture.md, decisions 12, 17, 18)
+"""
+
+from typing import Final
+
+from core.constants import EVENT_BYTES, FILLS_ANSWERED_MAX, GATEWAY_SHIFT
+from core.jit import kernel
+from core.layout import record
+from core.memory import copy, copy128, fill, pointer
+from core.messages import EVENT, FILL, LAST, MAKER
+from core.output import LAPPED, read
+
+CHUNK_EVENTS: Final = 1_024
+GROUP_EVENTS_MAX: Final = 2 * FILLS_ANSWERED_MAX + 46  # Kept of one command, + last fill and LAST.
+OWN_EVENTS: Final = 4_096
+GROUPS: Final = 1_024
+assert GROUP_EVENTS_MAX + 2 <= OWN_EVENTS
+
+GROUP: Final = record(
+    "the events of one own command",
+    128,
+    [
+        ("sequence", "<i8"),
+        ("request_id", "<i8"),
+        ("session", "<i8"),
+        ("first", "<i8"),  # Place of its first event among the own events.
+        ("count", "<i8"),  # Of events kept.
+        ("fill_count", "<i8"),  # Fills of the taker, all of them.
+        ("filled_qty", "<i8"),  # Lots of these fills.
+        ("fees", "<i8"),  # Paid by the taker in these fills, quote units; negative: received.
+        ("truncated", "<i8"),  # 1: events of this gateway were left out.
+        ("account", "<i8"),  # Of the command.
+        ("reserved", "<i8", (6,)),
+    ],
+)
+
+DRAIN: Final = record(
+    "state of one reader; private memory",
+    256,
+    [
+        ("output", "<i8"),  # Address of its OUTPUT_END.
+        ("cursor", "<i8"),
+        ("gateway", "<i8"),
+        ("chunk", "<i8"),  # Addresses of buffers.
+        ("partial", "<i8"),
+        ("last_fill", "<i8"),
+        ("own", "<i8"),
+        ("groups", "<i8"),
+        ("group", "<i8"),  # The GROUP that is being put together.
+        ("public", "<i8"),
+        ("group_count", "<i8"),
+        ("own_count", "<i8"),
+        ("public_count", "<i8"),
+        ("kinds_low", "<i8"),  # Bit k: events of kind k are public; kinds 0-62.
+        ("kinds_high", "<i8"),  # Kinds 63-125.
+        ("seen_sequence", "<i8"),  # Public events up to this one were delivered before.
+        ("seen_index", "<i8"),
+        ("sequence", "<i8"),  # Of the event that was sorted last.
+        ("index", "<i8"),
+        ("state", "<i8"),  # Of the group at the cursor: SKIPPED, FOREIGN, OURS.
+        ("kept", "<i8"),  # Events in ``partial``.
+        ("fill_dropped", "<i8"),  # 1: the last fill of the taker is only in ``last_fill``.
+        ("reserved", "<i8", (10,)),
+    ],
+)
+GROUP_BYTES: Final = GROUP.itemsize
+SKIPPED: Final = 0  # Its first event was not seen.
+FOREIGN: Final = 1
+OURS: Final = 2
+
+_at_drain = pointer(DRAIN)
+_at_event = pointer(EVENT)
+_at_group = pointer(GROUP)
+
+
+@kernel
+def drain(state: int) -> int:
+    """Sort the next events; how many were passed, or LAPPED.  The caller empties the buffers first.
+
+    0 with a full ``own`` buffer cannot be: one group always fits.
+    """
+    reader = _at_drain(state)
+    count = read(reader.output, reader.cursor, reader.chunk, CHUNK_EVENTS)
+    if count == LAPPED:
+        return LAPPED
+    passed = 0
+    while passed < count:
+        if _sort(state, reader.chunk + passed * EVENT_BYTES) == 0:
+            break
+        passed += 1
+    reader.cursor += passed
+    return passed
+
+
+@kernel
+def _sort(state: int, address: int) -> int:
+    """Put one event where it belongs; 0 when there is no room for the group that it ends."""
+    reader = _at_drain(state)
+    event = _at_event(address)
+    is_last = event.flags & LAST
+    if event.index == 0:
+        _begin(state, address)
+    elif event.sequence != reader.sequence or event.index != reader.index + 1:
+        reader.state = SKIPPED
+    if reader.state == OURS:
+        if is_last != 0:
+            if reader.own_count + reader.kept + 2 > OWN_EVENTS or reader.group_count >= GROUPS:
+                return 0
+            _finish(state, address)
+        else:
+            _keep(state, address)
+    reader.sequence = event.sequence
+    reader.index = event.index
+    if is_last != 0:
+        reader.state = SKIPPED
+    _make_public(state, address)
+    return 1
+
+
+@kernel
+def _begin(state: int, address: int) -> None:
+    """The first event of a command: whose is it?"""
+    reader = _at_drain(state)
+    event = _at_event(address)
+    if event.session >> GATEWAY_SHIFT != reader.gateway:
+        reader.state = FOREIGN
+        return
+    reader.state = OURS
+    reader.kept = 0
+    reader.fill_dropped = 0
+    fill(reader.group, 0, GROUP_BYTES)
+    group = _at_group(reader.group)
+    group.sequence = event.sequence
+    group.request_id = event.fee
+    group.session = event.session
+    group.account = event.account
+
+
+@kernel
+def _keep(state: int, address: int) -> None:
+    """Keep an event of our command's account or of our sessions while there is room."""
+    reader = _at_drain(state)
+    event = _at_event(address)
+    group = _at_group(reader.group)
+    is_fill = event.kind == FILL
+    is_taker_fill = is_fill and event.flags & MAKER == 0
+    if is_taker_fill:
+        group.fill_count += 1
+        group.filled_qty += event.qty
+        group.fees += event.fee
+    if event.session >> GATEWAY_SHIFT != reader.gateway and event.account != group.account:
+        return
+    if reader.kept < GROUP_EVENTS_MAX and not (is_fill and group.fill_count > FILLS_ANSWERED_MAX):
+        copy128(reader.partial + reader.kept * EVENT_BYTES, address)
+        reader.kept += 1
+        return
+    group.truncated = 1
+    if is_taker_fill:
+        copy128(reader.last_fill, address)
+        reader.fill_dropped = 1
+
+
+@kernel
+def _finish(state: int, address: int) -> None:
+    """``address`` is the last event of our command: hand the group over, the last event in it."""
+    reader = _at_drain(state)
+    group = _at_group(reader.group)
+    kept = reader.kept
+    if reader.fill_dropped != 0:
+        copy128(reader.partial + kept * EVENT_BYTES, reader.last_fill)
+        kept += 1
+    copy128(reader.partial + kept * EVENT_BYTES, address)
+    kept += 1
+    group.first = reader.own_count
+    group.count = kept
+    copy(reader.own + reader.own_count * EVENT_BYTES, reader.partial, kept * EVENT_BYTES)
+    copy128(reader.groups + reader.group_count * GROUP_BYTES, reader.group)
+    reader.own_count += kept
+    reader.group_count += 1
+
+
+@kernel
+def _make_public(state: int, address: int) -> None:
+    reader = _at_drain(state)
+    event = _at_event(address)
+    kind = event.kind
+    if kind < 63:
+        wanted = reader.kinds_low >> kind & 1
+    elif kind < 126:
+        wanted = reader.kinds_high >> (kind - 63) & 1
+    else:
+        wanted = 0
+    is_new = event.sequence > reader.seen_sequence or (
+        event.sequence == reader.seen_sequence and event.index > reader.seen_index
+    )
+    if wanted != 0 and is_new:
+        copy128(reader.public + reader.public_count * EVENT_BYTES, address)
+        reader.public_count += 1
