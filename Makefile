@@ -1,0 +1,77 @@
+# The menu.  `make` alone prints it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+PYTEST := $(BIN)/python -m pytest
+# What decides, and its naive twin: these run in all three modes.
+CORE := tests/core tests/model
+# All the rest runs once.
+REST := $(filter-out $(CORE) tests/__init__.py tests/__pycache__ tests/%.toml tests/conftest.py \
+	tests/driver.py,$(wildcard tests/*))
+
+.PHONY: help setup run test check format bench compile lock clean \
+	test-release test-checked test-pure test-rest
+
+help:  ## print this menu
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(STAMP)  ## make .venv with the locked dependencies; does nothing when it is done
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=")'
+	@echo "setting up $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --no-index -e .
+	@touch $@
+
+run: setup  ## start the exchange with demo instruments on 127.0.0.1:8080; Ctrl-C stops it
+	@exec $(BIN)/outcry up --dev
+
+check: setup  ## format, lint, types, import rules, house rules: under 30 s
+	@$(BIN)/ruff format --check --quiet . || (echo "run: make format"; exit 1)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports | sed -n '/^Contracts:/p;/BROKEN/,$$p'
+	@$(BIN)/python -m tools.tidy
+
+format: setup  ## bring every file into form
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+test: check test-release test-checked test-pure test-rest  ## everything that CI runs
+
+test-release: compile  ## the core as it runs
+	$(PYTEST) $(CORE)
+
+test-checked: setup  ## the core with bounds and invariants checked
+	OUTCRY_JIT=checked $(BIN)/outcry compile
+	OUTCRY_JIT=checked $(PYTEST) $(CORE)
+
+test-pure: setup  ## the core in plain Python, on small samples
+	NUMBA_DISABLE_JIT=1 OUTCRY_SAMPLES=small $(PYTEST) -m "not slow" $(CORE)
+
+test-rest: compile  ## adapters, replay, tools, benchmarks (each for a moment)
+	$(PYTEST) $(REST)
+
+bench: compile  ## all benchmarks, small
+	@for name in kernel ring journal; do $(BIN)/outcry bench $$name; echo; done
+
+compile: setup  ## compile the kernels, with progress; does nothing when it is done
+	@$(BIN)/outcry compile
+
+lock: setup  ## resolve requirements*.in into requirements.lock again (needs uv)
+	uv pip compile requirements-dev.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+
+clean:  ## remove what can be made again; never data
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache .benchmarks
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,55 @@
+"""Compiling once: together, again, and in another mode."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def _start(cache: Path, **variables: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "compile_one.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(HERE.parents[1]),
+            "OUTCRY_CACHE": str(cache),
+            "NUMBA_DISABLE_JIT": "0",
+            **variables,
+        },
+    )
+
+
+def _end(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out, err
+
+
+@pytest.mark.slow
+def test_six_processes_that_start_together_compile_once(tmp_path: Path) -> None:
+    ended = [_end(process) for process in [_start(tmp_path) for _ in range(6)]]
+    assert sorted(out for out, _ in ended) == ["0 0 42\n"] * 5 + ["1 1 42\n"]
+    assert sum("compiled 1 kernels" in err for _, err in ended) == 1
+
+
+@pytest.mark.slow
+def test_a_warm_start_compiles_nothing(tmp_path: Path) -> None:
+    assert _end(_start(tmp_path))[0] == "1 1 42\n"
+    assert _end(_start(tmp_path)) == ("0 0 42\n", "")
+
+
+@pytest.mark.slow
+def test_another_mode_compiles_for_itself(tmp_path: Path) -> None:
+    assert _end(_start(tmp_path, OUTCRY_JIT="release"))[0] == "1 1 42\n"
+    assert _end(_start(tmp_path, OUTCRY_JIT="checked"))[0] == "1 1 42\n"
+
+
+def test_plain_python_mode_compiles_nothing(tmp_path: Path) -> None:
+    assert _end(_start(tmp_path, NUMBA_DISABLE_JIT="1")) == ("0 0 42\n", "")

@@ -1,0 +1,149 @@
+"""`outcry up`: the command lines of the processes, the lock, the port, the ready line."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.limits import SMALL
+from tools import exits, up
+from tools.config import Config, Dev, Http, Journal
+
+HERE = Path(__file__).parent
+
+
+def _start(data: Path, listen: str = "127.0.0.1:0") -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "fake_exchange.py"), str(data), listen],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+
+
+def _stop(process: "subprocess.Popen[str]") -> int:
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    return process.returncode
+
+
+def _argv(config: Config, name: str) -> list[str]:
+    found = {spec.name: spec.argv for spec in up.specs(config, SMALL, "127.0.0.1:8080")}
+    return list(found[name])
+
+
+def _value(argv: list[str], option: str) -> str:
+    return argv[argv.index(option) + 1]
+
+
+def test_the_ready_line_names_http_fix_and_data(tmp_path: Path) -> None:
+    process = _start(tmp_path / "new" / "data")
+    assert process.stdout is not None
+    words = dict(word.split("=") for word in process.stdout.readline().split()[1:])
+    assert list(words) == ["http", "fix", "data"]
+    assert words["http"].startswith("127.0.0.1:")
+    assert not words["http"].endswith(":0")
+    assert words["fix"] == "off"
+    assert words["data"] == str(tmp_path / "new" / "data")
+    names = {path.name for path in (tmp_path / "new" / "data" / "run").iterdir()}
+    assert names == {"http.pid", "supervisor.pid", "supervisor.lock"}
+    assert _stop(process) == 0
+
+
+def test_a_second_exchange_in_the_same_directory_ends_with_75(tmp_path: Path) -> None:
+    first = _start(tmp_path)
+    assert first.stdout is not None
+    assert first.stdout.readline().startswith("ready ")
+    second = _start(tmp_path)
+    _, complaint = second.communicate(timeout=10)
+    assert second.returncode == 75
+    assert f"is in use by process {first.pid}" in complaint
+    assert _stop(first) == 0
+
+
+def test_a_directory_can_be_used_again_right_after_a_kill(tmp_path: Path) -> None:
+    first = _start(tmp_path)
+    assert first.stdout is not None
+    assert first.stdout.readline().startswith("ready ")
+    first.kill()
+    second = _start(tmp_path)
+    assert second.stdout is not None
+    assert second.stdout.readline().startswith("ready ")
+    first.communicate()
+    assert _stop(second) == 0
+
+
+def test_a_directory_is_in_use_while_a_process_of_it_lives(tmp_path: Path) -> None:
+    descriptor = up.take_lock(up.make_run_directory(tmp_path))
+    with subprocess.Popen(["sleep", "60"], pass_fds=(descriptor,)) as orphan:
+        os.close(descriptor)
+        begun = time.monotonic()
+        with pytest.raises(exits.Stop, match="of an exchange that was killed") as stop:
+            up.take_lock(tmp_path / "run")
+        assert stop.value.code == 75
+        assert time.monotonic() - begun >= up.LOCK_WAIT_S
+        orphan.kill()
+
+
+def test_a_port_that_is_taken_is_a_fault_of_the_configuration() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listen = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(exits.Stop, match=f"http.listen: {listen} cannot be") as stop:
+            up.free_address(listen)
+    assert stop.value.code == 78
+    assert up.free_address(listen) == ("127.0.0.1", int(listen.rpartition(":")[2]))
+
+
+def test_a_directory_that_cannot_be_made_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(exits.Stop, match="cannot be made") as stop:
+        up.make_run_directory(tmp_path / "file" / "data")
+    assert stop.value.code == 78
+
+
+def test_the_core_is_told_everything_that_the_configuration_says_of_it() -> None:
+    journal = Journal(durability="relaxed", segment_bytes=8 << 20, spares=3, allow_volatile=True)
+    config = msgspec.structs.replace(Config(), journal=journal, http=Http(workers=2))
+    argv = _argv(config, "core")
+    assert argv[1:3] == ["-m", "core.sequencer"]
+    assert _value(argv, "--data") == "data"
+    assert _value(argv, "--durability") == "relaxed"
+    assert _value(argv, "--segment-bytes") == str(8 << 20)
+    assert _value(argv, "--spares") == "3"
+    assert _value(argv, "--idle") == "hybrid"
+    assert _value(argv, "--gateways") == "http.0,http.1"
+    assert json.loads(_value(argv, "--limits")) == SMALL._asdict()
+    assert "--allow-volatile" in argv
+    assert "--allow-volatile" not in _argv(Config(), "core")
+
+
+def test_every_worker_has_its_own_gateway_and_pid_file() -> None:
+    config = msgspec.structs.replace(Config(), http=Http(workers=3), dev=Dev(enabled=True))
+    found = {spec.name: spec.argv for spec in up.specs(config, SMALL, "127.0.0.1:8080")}
+    assert set(found) == {"core", "prepare", "http", "http-1", "http-2"}
+    gateways = [_value(list(found[name]), "--gateway") for name in ("http", "http-1", "http-2")]
+    assert gateways == ["http.0", "http.1", "http.2"]
+    assert all("--dev" in found[name] for name in ("http", "http-1", "http-2"))
+    assert "--dev" not in _argv(Config(), "http")
+
+
+def test_the_request_timeout_reaches_the_adapter() -> None:
+    config = msgspec.structs.replace(Config(), http=Http(request_timeout=250_000_000))
+    assert _value(_argv(config, "http"), "--request-timeout-ms") == "250"
+
+
+def test_adapters_are_told_to_stop_before_the_core() -> None:
+    ranks = {spec.name: spec.rank for spec in up.specs(Config(), SMALL, "127.0.0.1:8080")}
+    assert ranks["http"] < ranks["core"]
+
+
+def test_nobody_answers_is_not_ready() -> None:
+    assert not up.is_ready(*up.free_address("127.0.0.1:0"))

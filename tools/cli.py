@@ -1,0 +1,267 @@
+"""The command `outcry`.  Imports stay inside the commands: `outcry --help` loads nothing heavy."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+
+from tools import exits
+
+if TYPE_CHECKING:
+    from tools.config_layers import Loaded
+
+VERSION: Final = "0.1.0"
+
+app = typer.Typer(
+    name="outcry",
+    help="An exchange that one command starts on one machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+journal_app = typer.Typer(help="The journal: verify it, read it.", no_args_is_help=True)
+config_app = typer.Typer(help="The configuration: show, check, schema.", no_args_is_help=True)
+app.add_typer(journal_app, name="journal")
+app.add_typer(config_app, name="config")
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data directory; else that of the configuration.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file; ./outcry.toml if there is one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")]
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Options before the command."""
+    if debug:
+        os.environ["OUTCRY_DEBUG"] = "1"
+
+
+@app.command()
+def up(
+    config: ConfigOption = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data directory.")] = None,
+    http: Annotated[str | None, typer.Option("--http", help="HOST:PORT of HTTP.")] = None,
+    fix: Annotated[str, typer.Option("--fix", help="HOST:PORT of FIX, or off.")] = "off",
+    durability: Annotated[str | None, typer.Option(help="sync or relaxed.")] = None,
+    postgres: Annotated[str, typer.Option(help="embedded, off, or a DSN.")] = "off",
+    dev: Annotated[bool, typer.Option("--dev", help="Development on loopback.")] = False,
+) -> None:
+    """Start the exchange; Ctrl-C stops it."""
+    for option, value in (("--fix", fix), ("--postgres", postgres)):
+        if value != "off":
+            _refuse(f"{option}: this version has no such adapter; the only value is off")
+    flags = _flags(("data.dir", "--data", data), ("http.listen", "--http", http))
+    flags |= _flags(("journal.durability", "--durability", durability))
+    if dev:
+        flags["dev.enabled"] = ("--dev", "true")
+    loaded = _load(config, flags)
+    from tools import config_limits
+    from tools import up as exchange
+
+    raise typer.Exit(exchange.run(loaded.config, config_limits.resolve(loaded)))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("outcry.toml"),
+) -> None:
+    """Write a commented configuration file."""
+    from tools.config_text import initial
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(initial())
+    except FileExistsError:
+        _refuse(f"{path} exists; nothing was written")
+    print(f"wrote {path}")
+
+
+@config_app.command("show")
+def config_show(
+    config: ConfigOption = None,
+    origin: Annotated[bool, typer.Option("--origin", help="Where each value is from.")] = False,
+) -> None:
+    """Print what is in force."""
+    from tools.config_text import show
+
+    print(show(_load(config, {}), with_origin=origin), end="")
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None) -> None:
+    """Report every fault of file and environment; exit 78 if there is one."""
+    from tools.config_limits import resolve
+
+    resolve(_load(config, {}))
+    print("ok")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of outcry.toml, for editors."""
+    from tools.config_text import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(f"outcry {VERSION}")
+
+
+@app.command("compile")
+def compile_kernels() -> None:
+    """Compile the core now, so that later starts are quick."""
+    from tools.compile import main as compile_main
+
+    raise typer.Exit(compile_main())
+
+
+@app.command()
+def replay(
+    data: DataOption = None,
+    to: Annotated[int | None, typer.Option("--to", min=1, help="Last sequence.")] = None,
+    from_snapshot: Annotated[bool, typer.Option("--from-snapshot", help="Not yet.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check invariants on the way.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the journal through the engine: commands, events, state hash."""
+    if from_snapshot:
+        _refuse("--from-snapshot: this version writes no snapshots")
+    _compile()
+    from replay import replay as replayer
+
+    _print(replayer.run(_directory(data), to=to, check=check), as_json=as_json)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="kernel, ring or journal.")],
+    flow: Annotated[Path | None, typer.Option("--flow", help="Order flow file (kernel).")] = None,
+    no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
+    ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a part, with a baseline in the same run."""
+    from tools import benches
+
+    benches.known(name)
+    _compile()
+    options = {"flow": flow, "no_risk": no_risk, "ids": ids}
+    _print(benches.run(name, {key: value for key, value in options.items() if value}), as_json)
+
+
+@journal_app.command("verify")
+def journal_verify(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+    """Check every byte; exit 0 and the last sequence, or 80 with file, offset, reason."""
+    _compile()
+    from core.journal import verify
+
+    _print(verify.run(_directory(data)), as_json=as_json)
+
+
+@journal_app.command("dump")
+def journal_dump(
+    data: DataOption = None,
+    first: Annotated[int, typer.Option("--from", min=1, help="First sequence.")] = 1,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="Last sequence.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, jsonl or csv.")] = "text",
+) -> None:
+    """Print commands of the journal."""
+    if form not in ("text", "jsonl", "csv"):
+        _refuse(f"--format: expected text, jsonl or csv, got {form!r}")
+    _compile()
+    from tools import journal_dump as dump
+
+    for line in dump.lines(_directory(data), first, last, form):
+        print(line)
+
+
+def _compile() -> None:
+    from tools.up import compile_in_process
+
+    compile_in_process()
+
+
+def _load(path: Path | None, flags: dict[str, tuple[str, str]]) -> "Loaded":
+    from tools.config_layers import load
+
+    return load(path, flags)
+
+
+def _directory(given: Path | None) -> Path:
+    return given or Path(_load(None, {}).config.data.dir)
+
+
+def _flags(*given: tuple[str, str, str | None]) -> dict[str, tuple[str, str]]:
+    return {key: (option, value) for key, option, value in given if value is not None}
+
+
+def _print(fields: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(fields))
+        return
+    width = max(map(len, fields), default=0)
+    for name, value in fields.items():
+        shown = f"{value:,}" if isinstance(value, int) and name != "state_hash" else value
+        print(f"{name:<{width}}  {shown}")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise exits.Stop(exits.USAGE, message)
+
+
+def main() -> NoReturn:
+    """Run the command line; every error is one sentence and an exit code of the contract."""
+    try:
+        code = app(standalone_mode=False) or exits.OK
+    except BaseException as error:
+        if os.environ.get("OUTCRY_DEBUG") and not isinstance(error, typer.Exit):
+            raise
+        code = _exit_code(error)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Say what went wrong in one sentence; the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return 130
+    if isinstance(error, BrokenPipeError):  # The reader of our output has gone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    if isinstance(error, typer.TyperException):
+        _complain(f"{error.format_message().rstrip('.')}; try --help")
+        return exits.USAGE
+    if type(error).__name__ == "ConfigFaults":
+        for fault in error.faults:  # type: ignore[attr-defined]
+            _complain(str(fault))
+        return exits.CONFIGURATION
+    code = getattr(error, "code", None) or getattr(error, "exit_code", None)
+    if isinstance(error, Exception) and isinstance(code, int):
+        _complain(str(error))
+        return code
+    if isinstance(error, SystemExit):
+        raise error
+    _complain(f"{type(error).__name__}: {error}; --debug shows where")
+    return exits.FAILED
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"outcry: {message}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""`outcry up`: the processes of a configuration, compiled kernels first, then the supervisor."""
+
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from core.limits import Limits
+from tools import exits, logs
+from tools.child import Spec, describe_exit, start
+from tools.config import Config, is_loopback, parse_address
+from tools.supervisor import STOP_SIGNALS, Readiness, Supervisor, hold_signals
+
+LOCK_WAIT_S: Final = 2.0  # The children of a supervisor that was killed need a moment to vanish.
+PROBE_TIMEOUT_S: Final = 0.5
+
+
+def gateway_names(config: Config) -> list[str]:
+    """The gateways of the adapters, in the order of their ids, which begin at 1."""
+    return [f"http.{worker}" for worker in range(config.http.workers)]
+
+
+def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
+    """Every process of the exchange; the core is told last to stop."""
+    data, journal = config.data.dir, config.journal
+    core = [
+        *_module("core.sequencer"),
+        *("--data", data, "--durability", journal.durability, "--idle", config.core.idle),
+        *("--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)),
+        *("--gateways", ",".join(gateway_names(config))),
+        *("--limits", json.dumps(limits._asdict())),
+    ]
+    prepare = [*_module("core.journal.prepare"), "--data", data]
+    prepare += ["--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)]
+    prepare += ["--durability", journal.durability]
+    if journal.allow_volatile:
+        core.append("--allow-volatile")
+        prepare.append("--allow-volatile")
+    found = [
+        Spec("core", tuple(core), 1, exits.FINAL_OF_CORE),
+        Spec("prepare", tuple(prepare), 1, exits.FINAL_OF_OTHERS),
+    ]
+    for worker, gateway in enumerate(gateway_names(config)):
+        adapter = [
+            *_module("adapters.http"),
+            *("--data", data, "--gateway", gateway, "--listen", listen),
+            *("--request-timeout-ms", str(config.http.request_timeout // 1_000_000)),
+            *("--log-format", config.log.format, "--log-level", config.log.level),
+        ]
+        if config.dev.enabled:
+            adapter.append("--dev")
+        name = f"http-{worker}" if worker else "http"
+        found.append(Spec(name, tuple(adapter), 0, exits.FINAL_OF_OTHERS))
+    return found
+
+
+def run(config: Config, limits: Limits) -> int:
+    """Run the exchange until it is stopped; the exit code of ``outcry up``."""
+    logs.configure(config.log.format, config.log.level)
+    log = structlog.get_logger("up")
+    run_directory = make_run_directory(Path(config.data.dir))
+    lock = take_lock(run_directory)
+    host, port = free_address(config.http.listen)
+    listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    log.info("starting", durability=config.journal.durability, data=config.data.dir, http=listen)
+    if config.dev.enabled:
+        log.warning("development: whoever reaches the port is any trader", loopback=True)
+    elif not is_loopback(host):
+        log.warning("plain HTTP on an address that others reach", http=listen)
+    ended = compile_first()
+    if ended is not None:
+        return ended
+    supervisor = Supervisor(
+        specs(config, limits, listen),
+        run_directory,
+        keep_open=(lock,),
+        readiness=Readiness(
+            lambda: is_ready(host, port), lambda: _announce(listen, config.data.dir)
+        ),
+    )
+    return supervisor.run()
+
+
+def make_run_directory(data: Path) -> Path:
+    """DATA/run, made if it is absent; exit 78 when it cannot be."""
+    directory = data / "run"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise exits.Stop(
+            exits.CONFIGURATION, f"data.dir: {directory}: cannot be made: {fault.strerror}"
+        ) from None
+    return directory
+
+
+def take_lock(run_directory: Path) -> int:
+    """The descriptor of the lock on a data directory; exit 75 when an exchange runs in it.
+
+    Every child holds the descriptor too: the lock is free when the last of them is gone.
+    """
+    descriptor = os.open(run_directory / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = _running_owner(run_directory)
+            if owner is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            os.close(descriptor)
+            by = f"process {owner}" if owner else "a process of an exchange that was killed"
+            raise exits.Stop(
+                exits.IN_USE, f"data.dir: {run_directory.parent} is in use by {by}"
+            ) from None
+        return descriptor
+
+
+def _running_owner(run_directory: Path) -> int | None:
+    try:
+        pid = int((run_directory / "supervisor.pid").read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
+def free_address(listen: str) -> tuple[str, int]:
+    """Host and port to listen on; port 0 becomes a free one.  Exit 78 when it is taken."""
+    host, port = parse_address(listen)
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return host, int(probe.getsockname()[1])
+    except OSError as fault:
+        raise exits.Stop(
+            exits.CONFIGURATION,
+            f"http.listen: {listen} cannot be listened on: {fault.strerror or fault}; choose "
+            "another with --http HOST:PORT",
+        ) from None
+
+
+def compile_first() -> int | None:
+    """Compile what is not compiled yet, in a process of its own; an exit code if it must end."""
+    hold_signals()
+    spec = Spec("compile", tuple(_module("tools.compile")), 0, frozenset())
+    process = start(spec)
+    while process.poll() is None:
+        taken = signal.sigtimedwait((*STOP_SIGNALS, signal.SIGCHLD), 1.0)
+        if taken is not None and taken.si_signo != signal.SIGCHLD:
+            process.kill()
+            process.wait()
+            return exits.OK
+    if process.returncode:
+        raise exits.Stop(
+            exits.FAILED, f"compiling the core failed: {describe_exit(process.returncode)}"
+        )
+    return None
+
+
+def is_ready(host: str, port: int) -> bool:
+    """Whether GET /readyz answers 200 now."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _announce(listen: str, data: str) -> None:
+    sys.stdout.write(f"ready http={listen} fix=off data={data}\n")
+    sys.stdout.flush()
+
+
+def _module(name: str) -> list[str]:
+    """Our interpreter on a module of this checkout, whatever the working directory is."""
+    return [sys.executable, "-m", name]
+
+
+def compile_in_process() -> None:
+    """For commands that run kernels themselves: compile in a process of its own, then return."""
+    process = subprocess.run(_module("tools.compile"), check=False)
+    if process.returncode:
+        raise exits.Stop(
+            exits.FAILED, f"compiling the core failed: {describe_exit(process.returncode)}"
+        )
