@@ -47,7 +47,7 @@ class OrderRow(NamedTuple):
     account: int
     instrument: int
     order_session: int
-    end_reason: int
+    end_reason: str  # "" while it is open, or when it was filled.
     side: int
     order_type: int
     time_in_force: int
@@ -74,7 +74,7 @@ class EngineDriver:
 
     def __init__(self, sizes: Sizes | None = None, *, risk: bool = True) -> None:
         self.sizes = sizes or Sizes()
-        self.runner = Runner(limits_of(self.sizes), ID_KEY, risk)
+        self.runner = Runner(limits_of(self.sizes), ID_KEY, risk=risk)
         self._request_id = 0
 
     def apply(self, commands: Sequence[Command]) -> list[Event]:
@@ -173,9 +173,7 @@ class EngineDriver:
 
     def order(self, order_id: int, account: int) -> OrderRow:
         """One order by id; NotFound."""
-        return self._one_order(
-            self.query(messages.QUERY_ORDER, order_id=order_id, account=account)
-        )
+        return self._one_order(self.query(messages.QUERY_ORDER, order_id=order_id, account=account))
 
     def order_of_client(self, account: int, client_order_id: str) -> OrderRow:
         """One order by client order id; NotFound."""
@@ -222,9 +220,11 @@ class EngineDriver:
 
 
 def _order_row(row: Any) -> OrderRow:
+    values = {name: row[name] for name in OrderRow._fields}
+    reason = int(values.pop("end_reason"))
+    name = messages.text(values.pop("client_order_id"))
     return OrderRow(
-        *(
-            messages.text(row[name]) if name == "client_order_id" else int(row[name])
-            for name in OrderRow._fields
-        )
+        **{field: int(value) for field, value in values.items()},
+        end_reason=Reason(reason).name if reason else "",
+        client_order_id=name,
     )

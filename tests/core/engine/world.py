@@ -133,10 +133,10 @@ class World:
 
     # Shorthands.
 
-    def buy(self, account: int, qty: int, price: int, **more: Any) -> list[str]:
+    def buy(self, account: int, qty: int, price: int, /, **more: Any) -> list[str]:
         return self.tell(order(BUY, account, qty, price, **more))
 
-    def sell(self, account: int, qty: int, price: int, **more: Any) -> list[str]:
+    def sell(self, account: int, qty: int, price: int, /, **more: Any) -> list[str]:
         return self.tell(order(SELL, account, qty, price, **more))
 
     def market(self, side: int, account: int, qty: int, **more: Any) -> list[str]:
@@ -177,7 +177,7 @@ class World:
 _SHORT: Final = {"client_order_id": "id", "cum_notional": "notional"}
 
 
-def order(side: int, account: int, qty: int, price: int, **more: Any) -> PlaceOrder:
+def order(side: int, account: int, qty: int, price: int, /, **more: Any) -> PlaceOrder:
     """A LIMIT GTC order in the one instrument, unless ``more`` says otherwise."""
     values: dict[str, Any] = {"instrument": MARKET_ID, "account": account, "side": side}
     return PlaceOrder(**(values | {"price": price, "qty": qty} | more))

@@ -1,0 +1,136 @@
+"""Run one scenario through the twin and the engine; stop at the first difference."""
+
+from typing import Any
+
+from tests.driver import EngineDriver, NotFound, OrderRow
+from tests.model.commands import Command
+from tests.model.events import Event
+from tests.model.exchange import Exchange
+from tests.model.mirror import Mirror
+from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, Order, Sizes
+from tests.model.strategies import Scenario
+
+STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4}
+
+
+class Pair:
+    """The twin and the engine, fed with the same commands in batches."""
+
+    def __init__(self, sizes: Sizes, *, risk: bool = True) -> None:
+        self.twin = Exchange(sizes, risk=risk)
+        self.engine = EngineDriver(sizes, risk=risk)
+        self.mirror = Mirror()
+        self.commands: list[Command] = []
+
+    def run(self, scenario: Scenario, count: int) -> None:
+        """Draw ``count`` commands against the twin, then apply them to the engine in one call."""
+        batch = []
+        expected: list[Event] = []
+        for _ in range(count):
+            command = scenario.next()
+            events = self.twin.apply(command)
+            scenario.learn(events)
+            batch.append(command)
+            expected.extend(events)
+        self.commands.extend(batch)
+        self.compare_events(expected, self.engine.apply(batch))
+        for event in expected:
+            self.mirror.take(event)
+
+    def compare_events(self, expected: list[Event], got: list[Event]) -> None:
+        """Equal to the last field, or the first command that differs is shown."""
+        if expected == got:
+            return
+        for index, event in enumerate(expected):
+            if index >= len(got) or got[index] != event:
+                raise AssertionError(self._shown(event.sequence, expected, got))
+        raise AssertionError(self._shown(got[len(expected)].sequence, expected, got))
+
+    def _shown(self, sequence: int, expected: list[Event], got: list[Event]) -> str:
+        command = next(c for c in self.commands if c.sequence == sequence)
+        lines = [f"command {command}", "the twin:"]
+        lines += [f"  {event.words()}" for event in expected if event.sequence == sequence]
+        lines.append("the engine:")
+        lines += [f"  {event.words()}" for event in got if event.sequence == sequence]
+        return "\n".join(lines)
+
+    def compare_state(self) -> None:
+        """Money, positions, books, orders, ids, sessions, and both sides' own invariants."""
+        twin, engine = self.twin, self.engine
+        twin.check()
+        engine.check()
+        accounts = len(twin.reference.accounts)
+        assert engine.balances(accounts) == twin.balances()
+        assert engine.positions(accounts) == twin.positions()
+        for instrument in twin.trading.instruments:
+            self._compare_book(instrument)
+        for account in range(3, accounts + 1):
+            expected = [_row_of(order) for order in twin.open_orders(account)]
+            assert engine.open_orders(account) == expected
+        for order in twin.orders():
+            assert engine.order(order.order_id, order.account) == _row_of(order)
+        self._compare_ids()
+        for session, request_id in twin.sessions.items():
+            assert engine.session_request_id(session) == request_id
+        expected_terms = [
+            (row.number, row.symbol, row.mult, row.last_price)
+            for row in twin.trading.instruments.values()
+        ]
+        assert engine.instruments() == expected_terms
+
+    def _compare_book(self, instrument: int) -> None:
+        rows = self.twin.book(instrument)
+        depth = [
+            [(price, sum(qty for _, qty in level), len(level)) for price, level in side]
+            for side in rows
+        ]
+        assert self.engine.depth(instrument) == depth
+        for side, is_sell in zip(rows, (False, True), strict=True):
+            shown = [
+                (price, [(order.order_id, order.qty) for order in level])
+                for price, level in self.mirror.levels(instrument, is_sell=is_sell)
+            ]
+            assert shown == side, "the book built from events is another"
+
+    def _compare_ids(self) -> None:
+        for command in self.commands[-200:]:
+            name = getattr(command, "client_order_id", "")
+            if not name or not 3 <= command.account <= len(self.twin.reference.accounts):
+                continue
+            expected: Any = self._expected_row(command.account, name)
+            try:
+                got: Any = self.engine.order_of_client(command.account, name)
+            except NotFound as missing:
+                got = missing.reason
+            assert got == expected, (command.account, name)
+
+    def _expected_row(self, account: int, name: str) -> OrderRow | str:
+        order_id = self.twin.lookup(account, name)
+        order = self.twin.trading.rows.find(order_id) if order_id else None
+        return "UNKNOWN_ORDER" if order is None else _row_of(order)
+
+
+def _row_of(order: Order) -> OrderRow:
+    return OrderRow(
+        order_id=order.order_id,
+        price=order.price,
+        order_qty=order.qty,
+        leaves=order.leaves,
+        cum=order.cum,
+        cum_notional=order.cum_notional,
+        last_price=order.last_price,
+        fees=order.fees,
+        hold=order.hold + order.hold_fee,
+        created_ns=order.created_ns,
+        updated_ns=order.updated_ns,
+        sequence=order.sequence,
+        account=order.account,
+        instrument=order.instrument,
+        order_session=order.session,
+        end_reason=order.reason,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        status=STATUS[order.status],
+        client_order_id=order.client_order_id,
+    )

@@ -1,0 +1,46 @@
+"""Random commands: after each batch the engine's events and state equal the naive twin's."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.jit import MODE_NAME
+from tests.core.engine.compare import Pair
+from tests.model.state import Sizes
+from tests.model.strategies import NARROW, TINY, USUAL, Scenario, seeds
+
+COMMANDS = {"release": 1_500, "checked": 800, "pure": 150}[MODE_NAME]
+EXAMPLE_COMMANDS = {"release": 120, "checked": 80, "pure": 50}[MODE_NAME]
+BATCHES = (1, 2, 3, 7, 16, 64)
+
+
+def run(chance: random.Random, sizes: Sizes, count: int, *, risk: bool = True) -> None:
+    """Batches of 1 to 64 commands; events compared after each, state now and then."""
+    pair = Pair(sizes, risk=risk)
+    scenario = Scenario(chance)
+    since_state = 0
+    while len(pair.commands) < count:
+        batch = chance.choice(BATCHES)
+        pair.run(scenario, batch)
+        pair.engine.check()
+        since_state += batch
+        if since_state > 150:
+            pair.compare_state()
+            since_state = 0
+    pair.compare_state()
+
+
+@pytest.mark.parametrize("sizes", [TINY, NARROW, USUAL], ids=["tiny", "narrow", "usual"])
+def test_random_commands_give_the_twins_events_and_state(seed: int, sizes: Sizes) -> None:
+    run(random.Random(seed), sizes, COMMANDS)
+
+
+def test_random_commands_without_risk_give_the_twins_events_and_state(seed: int) -> None:
+    run(random.Random(1_000_000 + seed), USUAL, COMMANDS // 2, risk=False)
+
+
+@given(chance=seeds, sizes=st.sampled_from([TINY, NARROW, USUAL]))
+def test_any_commands_give_the_twins_events_and_state(chance: random.Random, sizes: Sizes) -> None:
+    run(chance, sizes, EXAMPLE_COMMANDS)
