@@ -60,6 +60,7 @@ QUERY_ASSETS: Final = 135
 QUERY_ACCOUNT: Final = 136  # By name.
 QUERY_SESSION: Final = 137
 QUERY_FEES: Final = 138  # Balances of the fees account.
+QUERY_STATE: Final = 139  # NAME_REPLY: id = sequence, name = the state hash, 32 hex digits.
 
 # Order terms.
 BUY: Final = 1
@@ -413,6 +414,7 @@ REPLY_PREFIX: Final[list[Field]] = [
 ]
 
 MORE: Final = 2
+ASKS: Final = 8  # QUERY_DEPTH: the levels of this row are asks.
 TOO_OLD: Final = 4  # Client ids below ``order_id`` in the reply have left the table.
 
 REPLY: Final = record("reply", REPLY_BYTES, [*REPLY_PREFIX, ("body", "u1", (224,))])
@@ -524,6 +526,7 @@ assert REPLY_BODY + DEPTH_PER_REPLY * DEPTH_ITEM.itemsize <= REPLY_BYTES
 assert COMMAND_SLOTS_MAX * SLOT_BYTES == 512
 
 KIND_AT: Final = offset_of(COMMAND, "kind")
+INSTRUMENT_AT: Final = offset_of(COMMAND, "instrument")
 SLOTS_AT: Final = offset_of(COMMAND, "slots")
 CRC_AT: Final = offset_of(COMMAND, "crc32c")
 SESSION_AT: Final = offset_of(COMMAND, "session")

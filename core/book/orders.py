@@ -1,0 +1,68 @@
+"""Resting, filling and taking out orders: the book's entry kernels, one side at a time."""
+
+from core.book import queue
+from core.jit import kernel
+from core.memory import Record
+from core.messages import BUY, MARKET
+from core.rows import bookside_row, cold_row, level_row, order_row, slot_of_unit
+
+
+@kernel
+def own_bookside(instrument: int, side: int) -> int:
+    """The side where an order of this side rests."""
+    return 2 * instrument if side == BUY else 2 * instrument + 1
+
+
+@kernel
+def other_bookside(instrument: int, side: int) -> int:
+    """The side that an order of this side takes from."""
+    return 2 * instrument + 1 if side == BUY else 2 * instrument
+
+
+@kernel
+def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
+    """The lowest best key of ``bookside`` that a taker at ``price`` still trades with."""
+    if order_type == MARKET:
+        return 0
+    return price ^ bookside_row(state, bookside).flip  # type: ignore[no-any-return]
+
+
+@kernel
+def crosses(state: Record, bookside: int, worst: int) -> bool:
+    return bookside_row(state, bookside).best_key >= worst  # type: ignore[no-any-return]
+
+
+@kernel
+def best_maker(state: Record, bookside: int) -> int:
+    """Slot of the order that trades next on a side that is not empty: the best price, then the
+    longest there."""
+    level = level_row(state, bookside_row(state, bookside).best_level)
+    return slot_of_unit(state, level.next)
+
+
+@kernel
+def fill_maker(state: Record, bookside: int, slot: int, fill: int) -> None:
+    """Take ``fill`` lots from a resting order, and the order out of the book when none is left."""
+    maker = order_row(state, slot)
+    maker.leaves -= fill
+    maker.cum += fill
+    maker.shown -= fill
+    level_row(state, maker.level).shown -= fill
+    if maker.shown == 0:
+        queue.remove(state, bookside, slot)
+
+
+@kernel
+def rest(state: Record, slot: int) -> None:
+    """Put what is left of an order at the end of the level of its price."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    order.shown = order.leaves
+    queue.append(state, own_bookside(cold.instrument, cold.side), slot)
+
+
+@kernel
+def take_out(state: Record, slot: int) -> None:
+    """Take a resting order out of the book; its fields stay as they are."""
+    cold = cold_row(state, slot)
+    queue.remove(state, own_bookside(cold.instrument, cold.side), slot)

@@ -1,0 +1,65 @@
+"""Slots of orders: where a new order's row comes from, and how long an ended one stays readable."""
+
+from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
+from core.jit import VERIFY, kernel
+from core.memory import Record, load_i32, store_i32
+from core.messages import STATUS_FREE
+from core.rows import cold_row, order_row
+
+
+@kernel
+def take_slot(state: Record) -> int:
+    """A free slot: the one freed last, else one never used.  There always is one, because
+    open orders and kept ones together never exceed the pool."""
+    slot = state.free_slot
+    if slot != 0:
+        state.free_slot = order_row(state, slot).next
+        return slot  # type: ignore[no-any-return]
+    if VERIFY:
+        assert state.slots_used < state.orders_max + state.closed_keep + 1
+    state.slots_used += 1
+    return state.slots_used  # type: ignore[no-any-return]
+
+
+@kernel
+def keep_closed(state: Record, slot: int) -> None:
+    """An order has ended: keep its row, and free the row of the one that ended first if there
+    are more than ``closed_keep``."""
+    if state.closed_count == state.closed_keep:
+        oldest = load_i32(state.closed + (state.closed_first << 2))
+        free_slot(state, oldest)
+        state.closed_first += 1
+        if state.closed_first == state.closed_keep:
+            state.closed_first = 0
+        state.closed_count -= 1
+    place = state.closed_first + state.closed_count
+    if place >= state.closed_keep:
+        place -= state.closed_keep
+    store_i32(state.closed + (place << 2), slot)
+    state.closed_count += 1
+
+
+@kernel
+def free_slot(state: Record, slot: int) -> None:
+    order = order_row(state, slot)
+    order.order_id = 0
+    order.next = state.free_slot
+    cold_row(state, slot).status = STATUS_FREE
+    state.free_slot = slot
+
+
+@kernel
+def find_order(state: Record, order_id: int, account: int) -> int:
+    """Slot of the row with exactly this order id and account, or 0."""
+    slot = order_id & ORDER_SLOT_MASK
+    if order_id <= 0 or slot == 0 or slot > state.slots_used:
+        return 0
+    order = order_row(state, slot)
+    if order.order_id != order_id or order.account != account:
+        return 0
+    return slot
+
+
+@kernel
+def new_order_id(sequence: int, slot: int) -> int:
+    return (sequence << ORDER_SLOT_BITS) | slot

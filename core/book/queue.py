@@ -1,0 +1,59 @@
+"""The queue of one price level: orders oldest first, in a circular list through the level."""
+
+from core.book.levels import level_for, mark_empty, mark_filled
+from core.jit import VERIFY, kernel
+from core.memory import Record
+from core.rows import bookside_row, level_row, link_row, order_row
+
+
+@kernel
+def append(state: Record, bookside: int, slot: int) -> None:
+    """Rest an order at the end of the level of its price; ``shown`` is set by the caller."""
+    order = order_row(state, slot)
+    side = bookside_row(state, bookside)
+    key = order.price ^ side.flip
+    unit = side.best_level if key == side.best_key else level_for(state, bookside, key)
+    own = state.order_base + 2 * slot
+    level = level_row(state, unit)
+    last = level.prev
+    link_row(state, last).next = own
+    order.prev = last
+    order.next = unit
+    order.level = unit
+    level.prev = own
+    level.shown += order.shown
+    level.orders += 1
+    if last == unit:
+        mark_filled(state, bookside, key, unit)
+
+
+@kernel
+def remove(state: Record, bookside: int, slot: int) -> None:
+    """Take a resting order out of its level."""
+    order = order_row(state, slot)
+    unit = order.level
+    level = level_row(state, unit)
+    before = order.prev
+    after = order.next
+    link_row(state, before).next = after
+    link_row(state, after).prev = before
+    level.shown -= order.shown
+    level.orders -= 1
+    order.level = 0
+    if before == after and before == unit:
+        key = order.price ^ bookside_row(state, bookside).flip
+        mark_empty(state, bookside, key, unit)
+    if VERIFY:
+        assert level.shown >= 0
+        assert (level.orders == 0) == (level.next == unit)
+
+
+@kernel
+def reduce(state: Record, slot: int, qty: int) -> None:
+    """Show ``qty`` lots less of a resting order; its place in the queue is kept."""
+    order = order_row(state, slot)
+    order.shown -= qty
+    level = level_row(state, order.level)
+    level.shown -= qty
+    if VERIFY:
+        assert order.shown > 0 and level.shown >= order.shown

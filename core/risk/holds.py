@@ -1,0 +1,75 @@
+"""What an open order reserves: made at entry, moved at a replace, given back at the end.
+
+A BUY holds its notional at its limit price and a fee part; a SELL holds base units.  The notional
+and the lots follow from the order (price x leaves); only the fee part is stored.
+"""
+
+from core.jit import VERIFY, kernel
+from core.memory import Record
+from core.messages import BUY, MARKET
+from core.risk.accounts import find_balance
+from core.risk.money import ppm_up
+from core.rows import balance_row, position_row
+
+
+@kernel
+def buy_hold(terms: Record, price: int, qty: int) -> int:
+    """Quote units that a LIMIT BUY of ``qty`` lots at ``price`` reserves."""
+    notional = price * qty * terms.multiplier
+    return notional + ppm_up(notional, terms.hold_ppm)  # type: ignore[no-any-return]
+
+
+@kernel
+def hold_of(terms: Record, order: Record, cold: Record) -> int:
+    """What an open order holds now: quote units for a BUY, base units for a SELL."""
+    if cold.side == BUY:
+        return order.price * order.leaves * terms.multiplier + cold.hold_fee  # type: ignore[no-any-return]
+    return order.leaves * terms.base_per_lot  # type: ignore[no-any-return]
+
+
+@kernel
+def available_for(state: Record, account: int, terms: Record, side: int) -> int:
+    """What is there to be held by an order of this side."""
+    asset = terms.quote_asset if side == BUY else terms.base_asset
+    row = find_balance(state, account, asset)
+    return balance_row(state, row).available if row != 0 else 0
+
+
+@kernel
+def move(state: Record, position: Record, side: int, amount: int) -> None:
+    """Available to held; a negative amount goes back."""
+    row = position.quote_balance if side == BUY else position.base_balance
+    balance = balance_row(state, row)
+    balance.available -= amount
+    balance.held += amount
+    if VERIFY:
+        assert balance.available >= 0 and balance.held >= 0
+
+
+@kernel
+def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
+    """Give back all that an order which ends with ``leaves`` open still holds."""
+    position = position_row(state, cold.position)
+    if cold.side != BUY:
+        position.held -= order.leaves
+        move(state, position, cold.side, -order.leaves * terms.base_per_lot)
+        return
+    principal = order.price * order.leaves * terms.multiplier
+    if cold.order_type == MARKET:
+        principal = 0
+    move(state, position, BUY, -(principal + cold.hold_fee))
+    cold.hold_fee = 0
+
+
+@kernel
+def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
+    """The open quantity falls to ``leaves`` at the same price: release the difference."""
+    position = position_row(state, cold.position)
+    less = order.leaves - leaves
+    if cold.side != BUY:
+        position.held -= less
+        move(state, position, cold.side, -less * terms.base_per_lot)
+        return
+    fee = min(cold.hold_fee, ppm_up(order.price * leaves * terms.multiplier, terms.hold_ppm))
+    move(state, position, BUY, -(order.price * less * terms.multiplier + cold.hold_fee - fee))
+    cold.hold_fee = fee

@@ -1,0 +1,230 @@
+"""Client order ids that were used: exactly once for the newest ``ids_max`` of them.
+
+A record holds the id itself, a hash of the payload and what became of it.  It is found through
+64-byte buckets of eight 8-byte entries (32-bit tag, 32-bit record): one cache line a look-up.  A
+bucket that is full spills into the next one; an entry deleted from a full bucket leaves a
+tombstone, so that what was spilled stays findable.  The rules of leaving: docs/engine.md.
+"""
+
+from typing import Final
+
+from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
+from core.jit import VERIFY, kernel
+from core.memory import (
+    Record,
+    address_of,
+    copy36,
+    load_i32,
+    load_i64,
+    load_u8,
+    mul_fold,
+    shift_right,
+    store_i64,
+    wrap_add,
+)
+from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOT_BYTES, SLOTS_AT, STATUS_OPEN
+from core.risk.text import same_text, text_hash
+from core.rows import ID_KEY_AT, cold_row, id_record_row, order_row
+
+BUCKET_SHIFT: Final = 6
+BUCKET_ENTRIES: Final = 8
+TOMBSTONE: Final = -1
+ROW_MASK: Final = (1 << 32) - 1
+
+
+@kernel
+def bucket_of(state: Record, digest: int) -> int:
+    return state.id_buckets + ((shift_right(digest, 8) & state.bucket_mask) << BUCKET_SHIFT)  # type: ignore[no-any-return]
+
+
+@kernel
+def tag_of(digest: int) -> int:
+    """The top 31 bits: never negative, so never a tombstone."""
+    return shift_right(digest, 33)
+
+
+@kernel
+def next_bucket(state: Record, bucket: int) -> int:
+    following = bucket + (1 << BUCKET_SHIFT)
+    if following == state.id_buckets + ((state.bucket_mask + 1) << BUCKET_SHIFT):
+        return state.id_buckets  # type: ignore[no-any-return]
+    return following
+
+
+@kernel
+def find_id(state: Record, account: int, address: int) -> int:
+    """Record of (account, the 36 bytes at ``address``), or 0."""
+    digest = text_hash(state, account, address)
+    tag = tag_of(digest)
+    bucket = bucket_of(state, digest)
+    for _ in range(state.bucket_mask + 1):
+        for place in range(BUCKET_ENTRIES):
+            entry = load_i64(bucket + (place << 3))
+            if entry == 0:
+                return 0
+            if entry >> 32 == tag:
+                row = entry & ROW_MASK
+                record = id_record_row(state, row)
+                if record.account == account and same_text(address_of(record), address):
+                    return row
+        bucket = next_bucket(state, bucket)
+    return 0
+
+
+@kernel
+def payload_hash(state: Record, command: int) -> int:
+    """Hash of all that the client set, but expire_after_ns."""
+    key = address_of(state) + ID_KEY_AT
+    first = load_i64(key)
+    second = load_i64(key + 8)
+    slots = load_u8(command + SLOTS_AT)
+    kinds = shift_right(load_i64(command + KIND_AT - 2), 16)  # kind, schema, slots, flags.
+    head = mul_fold(kinds ^ first, load_i32(command + INSTRUMENT_AT) ^ second)
+    terms = mul_fold(load_i32(command + 84) ^ second, load_i64(command + 88) ^ first)
+    amounts = mul_fold(load_i64(command + 96) ^ first, load_i64(command + 112) ^ second)
+    digest = mul_fold(wrap_add(head, terms) ^ second, wrap_add(amounts, 1) ^ first)
+    digest = mul_fold(wrap_add(digest, load_i64(command + 120)) ^ second, head ^ first)
+    for word in range(SLOT_BYTES, slots * SLOT_BYTES, 8):
+        digest = mul_fold(wrap_add(digest, load_i64(command + word)) ^ second, digest ^ first)
+    return digest
+
+
+@kernel
+def remember(state: Record, command: int, account: int, kind: int) -> int:
+    """Put in the id of a command, which is not there; its record, or 0 when none can leave."""
+    row = take_record(state)
+    if row == 0:
+        return 0
+    record = id_record_row(state, row)
+    copy36(address_of(record), command + BODY_AT)
+    record.account = account
+    record.payload = payload_hash(state, command)
+    record.order_id = 0
+    record.next = 0
+    record.reason = 0
+    record.passed = 0
+    record.kind = kind
+    enter(state, text_hash(state, account, address_of(record)), row)
+    if state.ids_last == 0:
+        state.ids_first = row
+    else:
+        id_record_row(state, state.ids_last).next = row
+    state.ids_last = row
+    state.ids_count += 1
+    return row
+
+
+@kernel
+def enter(state: Record, digest: int, row: int) -> None:
+    bucket = bucket_of(state, digest)
+    for _ in range(state.bucket_mask + 1):
+        for place in range(BUCKET_ENTRIES):
+            entry = load_i64(bucket + (place << 3))
+            if entry == 0 or entry == TOMBSTONE:
+                store_i64(bucket + (place << 3), (tag_of(digest) << 32) | row)
+                return
+        bucket = next_bucket(state, bucket)
+
+
+@kernel
+def leave(state: Record, row: int) -> None:
+    """Take a record out of the buckets and free it."""
+    record = id_record_row(state, row)
+    digest = text_hash(state, record.account, address_of(record))
+    wanted = (tag_of(digest) << 32) | row
+    bucket = bucket_of(state, digest)
+    for _ in range(state.bucket_mask + 1):
+        for place in range(BUCKET_ENTRIES):
+            if load_i64(bucket + (place << 3)) == wanted:
+                drop_entry(bucket, place)
+                state.remembered_from = max(
+                    state.remembered_from, (record.order_id >> ORDER_SLOT_BITS) + 1
+                )
+                record.next = state.ids_free
+                record.account = 0
+                state.ids_free = row
+                state.ids_count -= 1
+                return
+        bucket = next_bucket(state, bucket)
+    if VERIFY:
+        assert row == 0, "an id record was not in its bucket"
+
+
+@kernel
+def drop_entry(bucket: int, place: int) -> None:
+    """A bucket that is not full stays dense; a full one keeps a tombstone."""
+    last = BUCKET_ENTRIES - 1
+    if load_i64(bucket + (last << 3)) != 0:
+        store_i64(bucket + (place << 3), TOMBSTONE)
+        return
+    while load_i64(bucket + (last << 3)) == 0:
+        last -= 1
+    store_i64(bucket + (place << 3), load_i64(bucket + (last << 3)))
+    store_i64(bucket + (last << 3), 0)
+
+
+@kernel
+def take_record(state: Record) -> int:
+    """A free record; when the table is full, the id whose turn it is leaves.  0: none can."""
+    if state.ids_count == state.ids_max:
+        oldest = whose_turn(state)
+        if oldest == 0:
+            return 0
+        leave(state, oldest)
+    row = state.ids_free
+    if row != 0:
+        state.ids_free = id_record_row(state, row).next
+        return row  # type: ignore[no-any-return]
+    state.ids_used += 1
+    return state.ids_used  # type: ignore[no-any-return]
+
+
+@kernel
+def whose_turn(state: Record) -> int:
+    """The record that leaves next, taken out of its line; 0 when every id is current."""
+    row = state.overdue_first
+    if row != 0:
+        state.overdue_first = id_record_row(state, row).next
+        if state.overdue_first == 0:
+            state.overdue_last = 0
+        return row  # type: ignore[no-any-return]
+    row = state.ids_first
+    while row != 0:
+        record = id_record_row(state, row)
+        state.ids_first = record.next
+        if state.ids_first == 0:
+            state.ids_last = 0
+        record.next = 0
+        if not is_current(state, row):
+            return row  # type: ignore[no-any-return]
+        record.passed = 1
+        row = state.ids_first
+    return 0
+
+
+@kernel
+def is_current(state: Record, row: int) -> bool:
+    """Is this the current id of an open order?"""
+    order_id = id_record_row(state, row).order_id
+    slot = order_id & ORDER_SLOT_MASK
+    if slot == 0 or order_row(state, slot).order_id != order_id:
+        return False
+    cold = cold_row(state, slot)
+    return cold.status == STATUS_OPEN and cold.id_record == row  # type: ignore[no-any-return]
+
+
+@kernel
+def no_longer_current(state: Record, row: int) -> None:
+    """The order of this id ended, or has another id now: if its turn has passed, it is overdue."""
+    if row == 0:
+        return
+    record = id_record_row(state, row)
+    if record.passed == 0:
+        return
+    record.passed = 0
+    record.next = 0
+    if state.overdue_last == 0:
+        state.overdue_first = row
+    else:
+        id_record_row(state, state.overdue_last).next = row
+    state.overdue_last = row

@@ -1,0 +1,184 @@
+"""What every command passes before its own rules: who asks, has he asked before, is it in time.
+
+Also the two ways of saying no.  Order of the checks and fields of the events: docs/engine.md.
+"""
+
+from typing import Final
+
+from core.book import pool
+from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
+from core.jit import kernel
+from core.memory import Record, pointer
+from core.messages import (
+    CANCEL_ORDER,
+    CLIENT_ORDER_ID_AT,
+    COMMAND_REJECTED,
+    COMMAND_REPEATED,
+    GONE,
+    MASS_CANCEL,
+    MONEY,
+    ORDER_REJECTED,
+    ORDER_REPEATED,
+    PLACE,
+    PLACE_ORDER,
+    REDUCE_ORDER,
+    REPLACE,
+    REPLACE_ORDER,
+    SELL,
+    SELL_SIDE,
+)
+from core.reasons import Reason
+from core.risk import ids, text
+from core.risk.accounts import is_trader
+from core.rows import cold_row, id_record_row, order_row
+from core.sequencer.events import bare_event
+
+place_at = pointer(PLACE)
+replace_at = pointer(REPLACE)
+money_at = pointer(MONEY)
+
+REPEATED: Final = -1  # The command was answered; nothing is left to do.
+
+CAPACITY: Final = Reason.CAPACITY.value
+DUPLICATE_CLIENT_ID: Final = Reason.DUPLICATE_CLIENT_ID.value
+EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
+UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
+
+
+@kernel
+def because(state: Record, reason: int, limit: int, value: int) -> int:
+    """``reason``, with the limit and the value that broke it for the reject."""
+    state.limit = limit
+    state.value = value
+    return reason
+
+
+@kernel
+def admit(state: Record, command: int) -> int:
+    """0: go on.  REPEATED: it was answered.  Else the reason to reject it.
+
+    An id not seen before is put in, and ``state.record`` is its record.
+    """
+    place = place_at(command)
+    if not is_trader(state, place.account):
+        return UNKNOWN_ACCOUNT
+    own_id = command + CLIENT_ORDER_ID_AT
+    if not text.is_empty(own_id):
+        record = ids.find_id(state, place.account, own_id)
+        if record != 0:
+            if id_record_row(state, record).payload != ids.payload_hash(state, command):
+                return DUPLICATE_CLIENT_ID
+            repeat(state, command, record)
+            return REPEATED
+        state.record = ids.remember(state, command, place.account, place.kind)
+        if state.record == 0:
+            return because(state, CAPACITY, state.ids_max, state.ids_count)
+    if place.expire_after_ns != 0 and state.timestamp_ns > place.expire_after_ns:
+        return because(state, EXPIRED_REQUEST, place.expire_after_ns, state.timestamp_ns)
+    return 0
+
+
+@kernel
+def repeat(state: Record, command: int, record: int) -> None:
+    """Answer a command that was answered before: the order as it is now, or the reject again."""
+    place = place_at(command)
+    kind = place.kind
+    known = id_record_row(state, record)
+    about_order = kind in (CANCEL_ORDER, REPLACE_ORDER, REDUCE_ORDER)
+    if kind == PLACE_ORDER or (about_order and known.reason == 0):
+        repeat_order(state, command, record)
+        return
+    rejected = known.reason != 0
+    kind_of_event = COMMAND_REJECTED if rejected else COMMAND_REPEATED
+    event = bare_event(state, kind_of_event, place, command + CLIENT_ORDER_ID_AT)
+    if rejected:
+        event.reason = known.reason
+        event.order_id = known.order_id
+        event.leaves = kind
+        as_asked(command, event)
+    elif kind != MASS_CANCEL:
+        event.instrument = money_at(command).asset
+
+
+@kernel
+def repeat_order(state: Record, command: int, record: int) -> None:
+    known = id_record_row(state, record)
+    own_id = command + CLIENT_ORDER_ID_AT
+    event = bare_event(state, ORDER_REPEATED, place_at(command), own_id)
+    event.order_id = known.order_id
+    slot = known.order_id & ORDER_SLOT_MASK
+    if slot == 0 or order_row(state, slot).order_id != known.order_id:
+        event.flags = GONE
+        event.reason = known.reason
+        return
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    event.instrument = cold.instrument
+    event.price = order.price
+    event.qty = order.shown if cold.end_reason != 0 or order.leaves == 0 else order.leaves + order.cum
+    event.leaves = order.leaves
+    event.cum = order.cum
+    event.cum_notional = order.cum_notional
+    event.flags = SELL_SIDE if cold.side == SELL else 0
+    event.reason = cold.end_reason
+
+
+@kernel
+def as_asked(command: int, event: Record) -> None:
+    """Price and quantity of a reject, as they came."""
+    place = place_at(command)
+    kind = place.kind
+    if kind == PLACE_ORDER:
+        event.price = place.price
+        event.qty = place.qty
+        if place.side == SELL:
+            event.flags = SELL_SIDE
+    elif kind in (REPLACE_ORDER, REDUCE_ORDER):
+        event.price = place.price
+        event.qty = place.qty
+    elif kind not in (CANCEL_ORDER, MASS_CANCEL):
+        money = money_at(command)
+        event.qty = money.amount
+        event.instrument = money.asset
+
+
+@kernel
+def reject(state: Record, command: int, reason: int, target: int) -> None:
+    """Say no to a trading or money command.  ``target``: slot of the order that was meant, or 0."""
+    place = place_at(command)
+    is_order = place.kind == PLACE_ORDER
+    kind = ORDER_REJECTED if is_order else COMMAND_REJECTED
+    event = bare_event(state, kind, place, command + CLIENT_ORDER_ID_AT)
+    event.reason = reason
+    event.leaves = place.kind
+    event.cum = state.limit
+    event.cum_notional = state.value
+    as_asked(command, event)
+    if is_order:
+        event.order_id = pool.new_order_id(state.sequence, 0)
+    elif target != 0:
+        event.order_id = order_row(state, target).order_id
+    elif place.kind == CANCEL_ORDER or place.kind in (REPLACE_ORDER, REDUCE_ORDER):
+        event.order_id = replace_at(command).order_id
+    state.rejects += 1
+    if state.record != 0:
+        record = id_record_row(state, state.record)
+        record.reason = reason
+        if is_order:
+            record.order_id = state.sequence << ORDER_SLOT_BITS
+        elif target != 0:
+            record.order_id = order_row(state, target).order_id
+
+
+@kernel
+def reject_new(state: Record, command: int, reason: int) -> None:
+    """Say no to a CREATE command; its name stands where others have their client order id."""
+    event = bare_event(state, COMMAND_REJECTED, place_at(command), command + CLIENT_ORDER_ID_AT)
+    event.instrument = 0
+    event.reason = reason
+    event.leaves = place_at(command).kind
+    event.cum = state.limit
+    event.cum_notional = state.value
+    state.rejects += 1
+
+

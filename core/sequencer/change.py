@@ -1,0 +1,221 @@
+"""CANCEL_ORDER, REDUCE_ORDER and MASS_CANCEL: taking back what is open."""
+
+from typing import Final
+
+from core.book import orders, pool, queue
+from core.constants import ORDER_SLOT_MASK, SLOT_BYTES
+from core.jit import kernel
+from core.memory import Record, pointer
+from core.messages import (
+    CANCEL,
+    CANCEL_ACCEPTED,
+    CLIENT_ORDER_ID_AT,
+    MASS,
+    MASS_CANCELED,
+    ORDER_CANCELED,
+    ORDER_REDUCED,
+    ORIGINAL_ID_AT,
+    RESTRICT_ONLY_PARTIALLY_FILLED,
+    SELL,
+    SELL_SIDE,
+    STATUS_CANCELED,
+    STATUS_OPEN,
+)
+from core.reasons import Reason
+from core.risk import holds, ids, text
+from core.rows import account_row, cold_row, id_record_row, instrument_row, order_row
+from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
+from core.sequencer.events import bare_event, order_event
+from core.sequencer.life import end_open
+
+cancel_at = pointer(CANCEL)
+mass_at = pointer(MASS)
+
+CANCELED_BY_MASS_CANCEL: Final = Reason.CANCELED_BY_MASS_CANCEL.value
+CANCELED_BY_USER: Final = Reason.CANCELED_BY_USER.value
+MALFORMED: Final = Reason.MALFORMED.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
+QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
+REDUCED_TO_ZERO: Final = Reason.REDUCED_TO_ZERO.value
+TOO_LATE: Final = Reason.TOO_LATE.value
+UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
+UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
+
+
+@kernel
+def target_form(command: int, order_id: int) -> int:
+    """One slot and an order id, or two slots and a client order id."""
+    slots = place_at(command).slots
+    if slots == 1:
+        return 0 if order_id > 0 else MALFORMED
+    if slots == 2 and order_id == 0:
+        return MALFORMED if text.is_empty(command + SLOT_BYTES + ORIGINAL_ID_AT) else 0
+    return MALFORMED
+
+
+@kernel
+def find_target(state: Record, command: int, order_id: int) -> int:
+    """Slot of the order that a command means, of this account and with a row; or 0."""
+    account = place_at(command).account
+    if order_id == 0:
+        record = ids.find_id(state, account, command + SLOT_BYTES + ORIGINAL_ID_AT)
+        if record == 0:
+            return 0
+        order_id = id_record_row(state, record).order_id
+        if order_id & ORDER_SLOT_MASK == 0:
+            return 0
+    return pool.find_order(state, order_id, account)
+
+
+@kernel
+def remember_target(state: Record, slot: int) -> None:
+    """The id of this command belongs to the order that it means."""
+    if state.record != 0:
+        id_record_row(state, state.record).order_id = order_row(state, slot).order_id
+
+
+@kernel
+def cancel_order(state: Record, command: int) -> None:
+    cancel = cancel_at(command)
+    reason = target_form(command, cancel.order_id)
+    if reason == 0 and cancel.restriction != 0:
+        over = cancel.restriction > RESTRICT_ONLY_PARTIALLY_FILLED
+        reason = MALFORMED if over else NOT_SUPPORTED
+    if reason == 0:
+        reason = admit(state, command)
+    if reason == REPEATED:
+        return
+    slot = 0
+    if reason == 0:
+        slot = find_target(state, command, cancel.order_id)
+        if slot == 0:
+            reason = UNKNOWN_ORDER
+        elif cold_row(state, slot).status != STATUS_OPEN:
+            reason = TOO_LATE
+    if reason != 0:
+        reject(state, command, reason, slot)
+        return
+    remember_target(state, slot)
+    acknowledge(state, command, slot)
+    cancel_slot(state, slot, CANCELED_BY_USER)
+
+
+@kernel
+def acknowledge(state: Record, command: int, slot: int) -> None:
+    """CANCEL_ACCEPTED, if the asker would not know his answer by the order's own event."""
+    place = place_at(command)
+    cold = cold_row(state, slot)
+    own_id = command + CLIENT_ORDER_ID_AT
+    if text.is_empty(own_id) and place.session == cold.session:
+        return
+    event = bare_event(state, CANCEL_ACCEPTED, place, own_id)
+    event.order_id = order_row(state, slot).order_id
+    event.instrument = cold.instrument
+    event.price = order_row(state, slot).price
+    event.flags = SELL_SIDE if cold.side == SELL else 0
+
+
+@kernel
+def cancel_slot(state: Record, slot: int, reason: int) -> None:
+    """Take an open order out of the book, release its hold, and say so."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    shown = order.shown
+    orders.take_out(state, slot)
+    if state.risk != 0:
+        holds.release(state, instrument_row(state, cold.instrument), order, cold)
+    event = order_event(state, ORDER_CANCELED, order, cold)
+    event.qty = order.leaves
+    event.leaves = shown
+    event.reason = reason
+    end_open(state, slot, STATUS_CANCELED, reason)
+
+
+@kernel
+def reduce_order(state: Record, command: int) -> None:
+    reduction = replace_at(command)
+    reason = target_form(command, reduction.order_id)
+    if (reduction.price | reduction.display_qty) != 0 or reduction.qty_basis != 0:
+        reason = MALFORMED
+    if reason == 0:
+        reason = admit(state, command)
+    if reason == REPEATED:
+        return
+    slot = 0
+    if reason == 0:
+        slot = find_target(state, command, reduction.order_id)
+        if slot == 0:
+            reason = UNKNOWN_ORDER
+        elif cold_row(state, slot).status != STATUS_OPEN:
+            reason = TOO_LATE
+        elif reduction.qty < 1:
+            reason = because(state, QTY_TOO_SMALL, 1, reduction.qty)
+    if reason != 0:
+        reject(state, command, reason, slot)
+        return
+    remember_target(state, slot)
+    acknowledge(state, command, slot)
+    if reduction.qty >= order_row(state, slot).leaves:
+        cancel_slot(state, slot, REDUCED_TO_ZERO)
+        return
+    reduce_slot(state, slot, reduction.qty)
+
+
+@kernel
+def reduce_slot(state: Record, slot: int, qty: int) -> None:
+    """Less of an open order by ``qty`` lots, its place in the queue kept."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    if state.risk != 0:
+        terms = instrument_row(state, cold.instrument)
+        holds.shrink(state, terms, order, cold, order.leaves - qty)
+    queue.reduce(state, slot, qty)
+    order.leaves -= qty
+    cold.updated_ns = state.timestamp_ns
+    event = order_event(state, ORDER_REDUCED, order, cold)
+    event.qty = qty
+
+
+@kernel
+def mass_cancel(state: Record, command: int) -> None:
+    mass = mass_at(command)
+    reason = 0
+    if mass.slots != 1 or mass.side > SELL:
+        reason = MALFORMED
+    elif mass.filter_session != 0:
+        reason = NOT_SUPPORTED
+    if reason == 0:
+        reason = admit(state, command)
+    if reason == REPEATED:
+        return
+    if reason == 0 and not 0 <= mass.instrument <= state.instruments_used:
+        reason = UNKNOWN_INSTRUMENT
+    if reason != 0:
+        reject(state, command, reason, 0)
+        return
+    count = 0
+    slot = account_row(state, mass.account).open_head
+    while slot != 0:
+        if fits(state, mass, slot):
+            count += 1
+        slot = cold_row(state, slot).account_next
+    event = bare_event(state, MASS_CANCELED, place_at(command), command + CLIENT_ORDER_ID_AT)
+    event.qty = count
+    event.flags = SELL_SIDE if mass.side == SELL else 0
+    slot = account_row(state, mass.account).open_head
+    while slot != 0:
+        following = cold_row(state, slot).account_next
+        if fits(state, mass, slot):
+            cancel_slot(state, slot, CANCELED_BY_MASS_CANCEL)
+        slot = following
+
+
+@kernel
+def fits(state: Record, mass: Record, slot: int) -> bool:
+    """Does an open order pass the filters of a mass cancel?"""
+    cold = cold_row(state, slot)
+    if mass.instrument != 0 and cold.instrument != mass.instrument:
+        return False
+    return mass.side == 0 or cold.side == mass.side
+
+

@@ -1,0 +1,170 @@
+"""The engine: one compiled call applies a batch of commands to the state and writes its events.
+
+No I/O, no clock, no allocation, no exception: everything that happens follows from the state and
+the commands, so replaying the journal gives the same events and the same state, bit for bit.
+"""
+
+from typing import Final
+
+from core import table
+from core.constants import SLOT_BYTES
+from core.jit import VERIFY, kernel
+from core.memory import Record, load_i64
+from core.messages import (
+    CANCEL_ORDER,
+    CLIENT_ORDER_ID_AT,
+    COMMAND_REJECTED,
+    CREATE_ACCOUNT,
+    CREATE_ASSET,
+    CREATE_INSTRUMENT,
+    DEPOSIT,
+    KILL_SWITCH,
+    MASS_CANCEL,
+    OUTSIDE_EXECUTION,
+    PLACE_ORDER,
+    REDUCE_ORDER,
+    REPLACE_ORDER,
+    SCHEMA,
+    SESSION_OPENED,
+    SETTLE_INSTRUMENT,
+    TIME,
+    TRANSFER,
+    UPDATE_ACCOUNT,
+    UPDATE_INSTRUMENT,
+    WITHDRAW,
+    WORKFLOW_OUTCOME,
+)
+from core.reasons import Reason
+from core.rows import session_row, state_at
+from core.sequencer.admit import place_at
+from core.sequencer.change import cancel_order, mass_cancel, reduce_order
+from core.sequencer.events import bare_event, mark_last, publish
+from core.sequencer.place import place_order
+from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
+from core.sequencer.replace import replace_order
+
+
+ENGINE_VERSION: Final = 1
+
+MALFORMED: Final = Reason.MALFORMED.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
+UNKNOWN_KIND: Final = Reason.UNKNOWN_KIND.value
+
+
+@kernel
+def apply_batch(state_address: int, commands: int, slots: int) -> int:
+    """Apply the commands in ``slots`` slots at ``commands``, stamped with their sequence and time
+    and in order; publish their events.  Returns how many commands that were."""
+    state = state_at(state_address)
+    count = 0
+    place = 0
+    while place < slots:
+        command = commands + place * SLOT_BYTES
+        place += max(place_at(command).slots, 1)
+        apply(state, command)
+        count += 1
+    publish(state)
+    return count
+
+
+@kernel
+def apply(state: Record, command: int) -> None:
+    """One command: its events are written, not yet published."""
+    prefix = place_at(command)
+    if VERIFY:
+        assert prefix.sequence > state.sequence and prefix.timestamp_ns >= state.timestamp_ns
+    state.sequence = prefix.sequence
+    state.timestamp_ns = prefix.timestamp_ns
+    state.index = 0
+    state.request_id = prefix.request_id
+    state.record = 0
+    state.limit = 0
+    state.value = 0
+    if prefix.session != 0:
+        touch_session(state, prefix.session, prefix.request_id)
+    if prefix.schema != SCHEMA:
+        refuse(state, command)
+    else:
+        dispatch(state, command)
+    mark_last(state)
+
+
+@kernel
+def dispatch(state: Record, command: int) -> None:
+    kind = place_at(command).kind
+    if kind == PLACE_ORDER:
+        place_order(state, command)
+    elif kind == CANCEL_ORDER:
+        cancel_order(state, command)
+    elif kind == REPLACE_ORDER:
+        replace_order(state, command)
+    elif kind == REDUCE_ORDER:
+        reduce_order(state, command)
+    elif kind == MASS_CANCEL:
+        mass_cancel(state, command)
+    elif kind in (DEPOSIT, WITHDRAW):
+        move_money(state, command)
+    elif kind == CREATE_ACCOUNT:
+        create_account(state, command)
+    elif kind == CREATE_ASSET:
+        create_asset(state, command)
+    elif kind == CREATE_INSTRUMENT:
+        create_instrument(state, command)
+    else:
+        refuse(state, command)
+
+
+@kernel
+def is_kept(kind: int) -> bool:
+    """A kind that has its number, but not its feature yet."""
+    return (
+        kind in (UPDATE_INSTRUMENT, SETTLE_INSTRUMENT, UPDATE_ACCOUNT)
+        or TRANSFER <= kind <= KILL_SWITCH
+        or SESSION_OPENED <= kind <= SESSION_OPENED + 2
+        or kind == TIME
+        or OUTSIDE_EXECUTION <= kind < OUTSIDE_EXECUTION + 10
+        or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
+    )
+
+
+@kernel
+def refuse(state: Record, command: int) -> None:
+    """Reject a command of a kind or schema that this engine does not know."""
+    prefix = place_at(command)
+    reason = MALFORMED
+    if is_kept(prefix.kind):
+        reason = NOT_SUPPORTED
+    elif not is_known(prefix.kind):
+        reason = UNKNOWN_KIND
+    event = bare_event(state, COMMAND_REJECTED, prefix, command + CLIENT_ORDER_ID_AT)
+    event.reason = reason
+    event.leaves = prefix.kind
+    state.rejects += 1
+
+
+@kernel
+def is_known(kind: int) -> bool:
+    return (
+        PLACE_ORDER <= kind <= MASS_CANCEL
+        or CREATE_ASSET <= kind <= CREATE_INSTRUMENT
+        or kind == CREATE_ACCOUNT
+        or DEPOSIT <= kind <= WITHDRAW
+    )
+
+
+@kernel
+def touch_session(state: Record, session: int, request_id: int) -> None:
+    """Remember the newest request of a session."""
+    entry = table.find(state.session_table, state.session_mask, session)
+    if entry == 0:
+        if state.sessions_used == state.sessions_max:
+            state.sessions_refused += 1
+            return
+        state.sessions_used += 1
+        entry = table.insert(
+            state.session_table, state.session_mask, session, state.sessions_used
+        )
+        session_row(state, state.sessions_used).session = session
+    session_row(state, load_i64(entry + 8)).last_request_id = request_id
+
+

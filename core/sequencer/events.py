@@ -1,0 +1,138 @@
+"""Writing events: in place, into the output ring, published in batches.
+
+Readers may be lapped, never misled: ``claimed`` runs ahead of every write, so a reader that finds
+its slot claimed again knows that its copy is not to be trusted (docs of ``core.output``).
+"""
+
+from typing import Final
+
+from core.atomics import fence_release, store_release
+from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
+from core.jit import VERIFY, kernel
+from core.memory import Record, address_of, copy36, load_i64, mul_fold, pointer, wrap_add
+from core.messages import (
+    EVENT,
+    EVENT_CLIENT_ORDER_ID_AT,
+    LAST,
+    SELL,
+    SELL_SIDE,
+)
+from core.rows import COLD_CLIENT_ORDER_ID_AT
+
+event_at = pointer(EVENT)
+EVENT_SHIFT: Final = 7
+CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
+HASH_KEYS: Final = (
+    0x1B87_3593_CC9E_2D51,
+    0x2545_F491_4F6C_DD1D,
+    0x3C6E_F372_FE94_F82B,
+    0x510E_527F_ADE6_82D1,
+)
+assert EVENT_BYTES == 1 << EVENT_SHIFT
+
+
+@kernel
+def new_event(state: Record, kind: int) -> Record:
+    """The next event of the command at hand: sequence, time, index and request id are set, flags
+    and reason are zero, and the caller sets everything else."""
+    cursor = state.cursor
+    if state.claimed < cursor + 1:
+        claim(state, cursor)
+    event = event_at(state.ring + ((cursor & state.ring_mask) << EVENT_SHIFT))
+    state.cursor = cursor + 1
+    event.sequence = state.sequence
+    event.timestamp_ns = state.timestamp_ns
+    event.fee = state.request_id
+    state.request_id = 0
+    event.index = state.index
+    state.index += 1
+    event.reason = 0
+    event.kind = kind
+    event.flags = 0
+    return event
+
+
+@kernel
+def claim(state: Record, cursor: int) -> None:
+    """Warn readers of the next writes; a long command is published on the way."""
+    if cursor - state.hashed >= SWEEP_PUBLISH_EVENTS:
+        publish(state)
+    state.claimed = cursor + CLAIM_EVENTS
+    store_release(state.ring_claimed, state.claimed)
+    fence_release()
+
+
+@kernel
+def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record:
+    """An event about an order: who, where, and how much of it is left and done."""
+    event = new_event(state, kind)
+    event.order_id = order.order_id
+    event.price = order.price
+    event.leaves = order.leaves
+    event.cum = order.cum
+    event.cum_notional = order.cum_notional
+    event.session = cold.session
+    event.account = order.account
+    event.instrument = cold.instrument
+    event.flags = SELL_SIDE if cold.side == SELL else 0
+    copy36(
+        address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
+    )
+    return event
+
+
+@kernel
+def bare_event(state: Record, kind: int, command: Record, text: int) -> Record:
+    """An event about a command: its session, account and instrument, the 36 bytes at ``text``,
+    and zero in all the rest."""
+    event = new_event(state, kind)
+    event.order_id = 0
+    event.price = 0
+    event.qty = 0
+    event.leaves = 0
+    event.cum = 0
+    event.cum_notional = 0
+    event.session = command.session
+    event.account = command.account
+    event.instrument = command.instrument
+    copy36(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, text)
+    return event
+
+
+@kernel
+def mark_last(state: Record) -> None:
+    """The newest event is the last one of its command."""
+    if VERIFY:
+        assert state.index > 0
+    event = event_at(state.ring + (((state.cursor - 1) & state.ring_mask) << EVENT_SHIFT))
+    event.flags |= LAST
+
+
+@kernel
+def publish(state: Record) -> None:
+    """Fold what was written into the hash of the event stream and make it visible."""
+    end = state.cursor
+    digest = state.event_hash
+    for place in range(state.hashed, end):
+        digest = fold(digest, state.ring + ((place & state.ring_mask) << EVENT_SHIFT))
+    state.event_hash = digest
+    state.events += end - state.hashed
+    state.hashed = end
+    store_release(state.ring_position, end)
+
+
+@kernel
+def fold(digest: int, event: int) -> int:
+    """The rolling hash after one more event: multiply-and-fold over its 16 words, in pairs that
+    do not wait for each other."""
+    one = mul_fold(load_i64(event) ^ HASH_KEYS[0], load_i64(event + 8) ^ HASH_KEYS[1])
+    two = mul_fold(load_i64(event + 16) ^ HASH_KEYS[1], load_i64(event + 24) ^ HASH_KEYS[2])
+    three = mul_fold(load_i64(event + 32) ^ HASH_KEYS[2], load_i64(event + 40) ^ HASH_KEYS[3])
+    four = mul_fold(load_i64(event + 48) ^ HASH_KEYS[3], load_i64(event + 56) ^ HASH_KEYS[0])
+    five = mul_fold(load_i64(event + 64) ^ HASH_KEYS[0], load_i64(event + 72) ^ HASH_KEYS[2])
+    six = mul_fold(load_i64(event + 80) ^ HASH_KEYS[1], load_i64(event + 88) ^ HASH_KEYS[3])
+    seven = mul_fold(load_i64(event + 96) ^ HASH_KEYS[0], load_i64(event + 104) ^ HASH_KEYS[1])
+    eight = mul_fold(load_i64(event + 112) ^ HASH_KEYS[2], load_i64(event + 120) ^ HASH_KEYS[3])
+    words = wrap_add(wrap_add(one, two), wrap_add(three, four))
+    words ^= wrap_add(wrap_add(five, six), wrap_add(seven, eight))
+    return mul_fold(digest ^ words, HASH_KEYS[1])

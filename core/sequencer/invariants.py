@@ -1,0 +1,105 @@
+"""Every truth that holds between the rows of the state (reliability.md section 6), all at once.
+
+Written over numpy views, apart from the kernels: O(state), for tests, replay --check and the
+replayer.  ``check`` raises AssertionError with the first truth that is broken.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from core.book import invariants as book
+from core.messages import STATUS_FREE, STATUS_OPEN
+from core.risk import invariants as risk
+from core.rows import ACCOUNT, COLD, ID_RECORD, LEVEL, ORDER
+from core.sequencer.state import State
+from core import memory
+
+Array = np.ndarray[Any, Any]
+
+
+def check(state: State) -> None:
+    """All invariants of book, risk, ids and pool."""
+    slots = state["slots_used"] + 1
+    orders = memory.view(state["arena"] + state["order_base"] * LEVEL.itemsize, ORDER, slots)
+    cold = state.rows("cold", COLD, slots)
+    assert not orders[0].tobytes().strip(b"\0"), "order row 0 is used"
+    open_slots = np.flatnonzero(cold["status"] == STATUS_OPEN)
+    assert len(open_slots) == state["open_orders"], "open orders are miscounted"
+    check_pool(state, orders, cold)
+    book.check(state, orders, cold, open_slots)
+    check_account_lists(state, orders, cold, open_slots)
+    check_ids(state, orders, cold)
+    if state["risk"]:
+        risk.check(state, orders, cold, open_slots)
+
+
+def check_pool(state: State, orders: Array, cold: Array) -> None:
+    """Used = open + kept + freed, and every ended order is kept exactly once."""
+    freed = []
+    slot = state["free_slot"]
+    while slot:
+        freed.append(slot)
+        assert cold[slot]["status"] == STATUS_FREE, f"freed slot {slot} has a status"
+        assert len(freed) <= len(orders), "the free list has a loop"
+        slot = int(orders[slot]["next"])
+    kept = state.sections()[7][1].view("<i4")
+    ended = np.flatnonzero((cold["status"] != STATUS_OPEN) & (cold["status"] != STATUS_FREE))
+    assert sorted(kept.tolist()) == ended.tolist(), "kept rows are not the ended orders"
+    assert len(kept) == state["closed_count"] <= state["closed_keep"]
+    used = state["open_orders"] + len(kept) + len(freed)
+    assert used == state["slots_used"], f"{state['slots_used'] - used} order slots leaked"
+    live = cold["status"] != STATUS_FREE
+    live[0] = False
+    slots = np.flatnonzero(live)
+    assert np.array_equal(orders["order_id"][slots] & ((1 << 22) - 1), slots), "order id and slot"
+    assert (orders["leaves"][ended] == 0).all(), "an ended order has open quantity"
+    assert (orders["cum"] >= 0).all()
+
+
+def check_account_lists(state: State, orders: Array, cold: Array, open_slots: Array) -> None:
+    """Each account's list holds its open orders, each once, ascending by order id."""
+    accounts = state.rows("accounts", ACCOUNT, state["accounts_used"] + 1)
+    seen: list[int] = []
+    for account in np.flatnonzero(accounts["open_orders"] | accounts["open_head"]):
+        slot, before, ids = int(accounts[account]["open_head"]), 0, []
+        while slot:
+            assert int(cold[slot]["account_prev"]) == before, "account list is torn"
+            assert int(orders[slot]["account"]) == account, "order is in a foreign list"
+            ids.append(int(orders[slot]["order_id"]))
+            seen.append(slot)
+            before, slot = slot, int(cold[slot]["account_next"])
+        assert before == int(accounts[account]["open_tail"]), "account list has a wrong end"
+        assert ids == sorted(set(ids)), "account list is not ascending"
+        assert len(ids) == int(accounts[account]["open_orders"])
+    assert sorted(seen) == open_slots.tolist(), "account lists are not the open orders"
+
+
+def check_ids(state: State, orders: Array, cold: Array) -> None:
+    """Each id record is in exactly one place: line, overdue line, passed and current, or free."""
+    records = state.rows("id_records", ID_RECORD, state["ids_used"] + 1)
+    lines = []
+    for first, last in (("ids_first", "ids_last"), ("overdue_first", "overdue_last")):
+        row, end, line = state[first], 0, []
+        while row:
+            line.append(row)
+            assert len(line) <= len(records), "a line of ids has a loop"
+            end, row = row, int(records[row]["next"])
+        assert end == state[last], f"{last} is not the end of its line"
+        lines.append(line)
+    free, row = [], state["ids_free"]
+    while row:
+        free.append(row)
+        row = int(records[row]["next"])
+    passed = np.flatnonzero(records["passed"]).tolist()
+    together = sorted([*lines[0], *lines[1], *passed, *free])
+    assert together == list(range(1, len(records))), "an id record is lost or in two places"
+    assert len(together) - len(free) == state["ids_count"] <= state["ids_max"]
+    for record in passed:
+        order_id = int(records[record]["order_id"])
+        slot = order_id & ((1 << 22) - 1)
+        current = int(orders[slot]["order_id"]) == order_id
+        current = current and int(cold[slot]["status"]) == STATUS_OPEN
+        assert current and int(cold[slot]["id_record"]) == record, "a passed id is not current"
+
+

@@ -1,0 +1,263 @@
+"""PLACE_ORDER: check everything, hold, accept, match, rest or expire."""
+
+from typing import Final
+
+from core.book import levels, orders
+from core.constants import MONEY_MAX
+from core.jit import kernel
+from core.memory import Record
+from core.messages import (
+    BUY,
+    GTC,
+    GTD,
+    IOC,
+    LIMIT,
+    MARKET,
+    ORDER_ACCEPTED,
+    ORDER_EXPIRED,
+    ORDER_RESTED,
+    PHASE_OPEN,
+    RESTS,
+    SELL,
+    STATUS_EXPIRED,
+    STATUS_FILLED,
+    STP_DECREMENT,
+    TRAILING_STOP,
+)
+from core.reasons import Reason
+from core.risk import holds
+from core.risk.accounts import need_position, room_for_position
+from core.rows import (
+    bookside_row,
+    cold_row,
+    id_record_row,
+    instrument_row,
+    order_row,
+    position_row,
+)
+from core.sequencer.admit import REPEATED, admit, because, place_at, reject
+from core.sequencer.events import order_event
+from core.sequencer.life import accept, end, open_order
+from core.sequencer.sweep import sweep
+
+CAPACITY: Final = Reason.CAPACITY.value
+INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
+INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
+IOC_REMAINDER: Final = Reason.IOC_REMAINDER.value
+MALFORMED: Final = Reason.MALFORMED.value
+MARKET_REMAINDER: Final = Reason.MARKET_REMAINDER.value
+NOTIONAL_TOO_LARGE: Final = Reason.NOTIONAL_TOO_LARGE.value
+NOTIONAL_TOO_SMALL: Final = Reason.NOTIONAL_TOO_SMALL.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
+PHASE: Final = Reason.PHASE.value
+PRICE_MISSING: Final = Reason.PRICE_MISSING.value
+PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
+PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
+QTY_TOO_LARGE: Final = Reason.QTY_TOO_LARGE.value
+QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
+UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
+
+
+@kernel
+def place_order(state: Record, command: int) -> None:
+    reason = form(command)
+    if reason == 0:
+        reason = admit(state, command)
+    if reason == REPEATED:
+        return
+    if reason == 0:
+        reason = check(state, command)
+    if reason != 0:
+        reject(state, command, reason, 0)
+        return
+    slot = enter(state, command)
+    sweep(state, slot)
+    rest_or_end(state, slot)
+
+
+@kernel
+def form(command: int) -> int:
+    """Values that no adapter sends (MALFORMED), and those whose feature is not built yet."""
+    place = place_at(command)
+    if place.slots != 1:
+        return NOT_SUPPORTED
+    plain = (
+        (place.side == BUY or place.side == SELL)
+        and LIMIT <= place.order_type <= TRAILING_STOP
+        and GTC <= place.time_in_force <= GTD
+        and place.self_trade <= STP_DECREMENT
+        and place.price >= 0
+        and place.qty >= 0
+    )
+    if not plain:
+        return MALFORMED
+    if (place.flags | place.self_trade) != 0 or (place.expire_ns | place.display_qty) != 0:
+        return NOT_SUPPORTED
+    if place.order_type > MARKET or place.time_in_force > IOC:
+        return NOT_SUPPORTED
+    if place.order_type == MARKET and place.time_in_force != IOC:
+        return MALFORMED
+    return 0
+
+
+@kernel
+def check(state: Record, command: int) -> int:
+    """Instrument, terms, funds, room: the first reason in the order of their numbers, or 0."""
+    place = place_at(command)
+    if not 0 < place.instrument <= state.instruments_used:
+        return UNKNOWN_INSTRUMENT
+    terms = instrument_row(state, place.instrument)
+    if terms.phase != PHASE_OPEN:
+        return PHASE
+    if place.order_type == LIMIT:
+        reason = check_terms(state, terms, place.price, place.qty)
+    elif place.price != 0:
+        reason = PRICE_NOT_ALLOWED
+    else:
+        reason = check_qty(state, terms, place.qty)
+    if reason == 0 and state.risk != 0:
+        reason = check_funds(state, terms, place)
+    if reason == 0:
+        reason = check_room(state, place)
+    return reason
+
+
+@kernel
+def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
+    """Price, quantity and notional of a LIMIT order against the instrument."""
+    if price == 0:
+        return PRICE_MISSING
+    if price > terms.price_limit:
+        return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
+    reason = check_qty(state, terms, qty)
+    if reason != 0:
+        return reason
+    unit = price * terms.multiplier
+    if qty > MONEY_MAX // unit:
+        return because(state, NOTIONAL_TOO_LARGE, MONEY_MAX, 0)
+    notional = unit * qty
+    if notional < terms.notional_min:
+        return because(state, NOTIONAL_TOO_SMALL, terms.notional_min, notional)
+    if terms.notional_max != 0 and notional > terms.notional_max:
+        return because(state, NOTIONAL_TOO_LARGE, terms.notional_max, notional)
+    return 0
+
+
+@kernel
+def check_qty(state: Record, terms: Record, qty: int) -> int:
+    if qty < terms.qty_low:
+        return because(state, QTY_TOO_SMALL, terms.qty_low, qty)
+    if qty > terms.qty_high:
+        return because(state, QTY_TOO_LARGE, terms.qty_high, qty)
+    return 0
+
+
+@kernel
+def check_funds(state: Record, terms: Record, place: Record) -> int:
+    """Is what the order would hold available?"""
+    free = holds.available_for(state, place.account, terms, place.side)
+    if place.side == SELL:
+        need = place.qty * terms.base_per_lot
+        if need > free:
+            return because(state, INSUFFICIENT_POSITION, free, need)
+        return 0
+    need = holds.buy_hold(terms, place.price, place.qty) if place.order_type == LIMIT else 1
+    if need > free:
+        return because(state, INSUFFICIENT_FUNDS, free, need)
+    return 0
+
+
+@kernel
+def check_room(state: Record, place: Record) -> int:
+    """Is there a row for everything that the order may need?"""
+    if state.open_orders == state.orders_max:
+        return because(state, CAPACITY, state.orders_max, state.open_orders)
+    if state.risk != 0 and not room_for_position(state, place.account, place.instrument):
+        return CAPACITY
+    if place.order_type == LIMIT and place.time_in_force == GTC:
+        bookside = orders.own_bookside(place.instrument, place.side)
+        key = place.price ^ bookside_row(state, bookside).flip
+        if not levels.has_room(state, bookside, key):
+            return because(state, CAPACITY, state.pages_max, state.pages_max)
+    return 0
+
+
+@kernel
+def enter(state: Record, command: int) -> int:
+    """Row, hold and ORDER_ACCEPTED of an order that passed every check; its slot."""
+    place = place_at(command)
+    slot = accept(state, command, place)
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    if state.record != 0:
+        id_record_row(state, state.record).order_id = order.order_id
+    held = 0
+    if state.risk != 0:
+        held = hold(state, slot)
+    event = order_event(state, ORDER_ACCEPTED, order, cold)
+    event.qty = order.leaves
+    event.cum = held
+    event.cum_notional = place.order_type | (place.time_in_force << 8)
+    if place.order_type == LIMIT and place.time_in_force == GTC:
+        bookside = orders.other_bookside(cold.instrument, cold.side)
+        worst = orders.worst_key(state, bookside, LIMIT, order.price)
+        if not orders.crosses(state, bookside, worst):
+            event.flags |= RESTS
+    return slot
+
+
+@kernel
+def hold(state: Record, slot: int) -> int:
+    """Reserve what the order needs; how much that is."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    cold.position = need_position(state, order.account, cold.instrument)
+    position = position_row(state, cold.position)
+    if cold.side == SELL:
+        amount = order.leaves * terms.base_per_lot
+        position.held += order.leaves
+    elif cold.order_type == LIMIT:
+        amount = holds.buy_hold(terms, order.price, order.leaves)
+        cold.hold_fee = amount - order.price * order.leaves * terms.multiplier
+    else:
+        amount = holds.available_for(state, order.account, terms, BUY)
+        cold.hold_fee = amount
+    holds.move(state, position, cold.side, amount)
+    return amount
+
+
+@kernel
+def rest_or_end(state: Record, slot: int) -> None:
+    """After the sweep of a new order: into the book, or to its end."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    if order.leaves > 0 and cold.time_in_force == GTC:
+        if order.cum > 0:
+            rested(state, slot)
+        orders.rest(state, slot)
+        open_order(state, slot)
+        return
+    if state.risk != 0:
+        holds.release(state, instrument_row(state, cold.instrument), order, cold)
+    if order.leaves == 0:
+        end(state, slot, STATUS_FILLED, 0)
+        return
+    event = order_event(state, ORDER_EXPIRED, order, cold)
+    event.qty = order.leaves
+    event.leaves = 0
+    event.reason = MARKET_REMAINDER if cold.order_type == MARKET else IOC_REMAINDER
+    end(state, slot, STATUS_EXPIRED, event.reason)
+
+
+@kernel
+def rested(state: Record, slot: int) -> None:
+    """ORDER_RESTED: something was filled, and the rest is in the book."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    event = order_event(state, ORDER_RESTED, order, cold)
+    event.qty = order.leaves
+    if state.risk != 0:
+        event.fee = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
+
+
