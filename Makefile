@@ -10,10 +10,6 @@ STAMP := $(VENV)/.set-up
 PYTEST := $(BIN)/python -m pytest
 # What decides, and its naive twin: these run in all three modes.
 CORE := tests/core tests/model
-# All the rest runs once.
-REST := $(filter-out $(CORE) tests/__init__.py tests/__pycache__ tests/%.toml tests/conftest.py \
-	tests/driver.py,$(wildcard tests/*))
-
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest
 
@@ -56,10 +52,10 @@ test-checked: setup  ## the core with bounds and invariants checked
 	OUTCRY_JIT=checked $(PYTEST) $(CORE)
 
 test-pure: setup  ## the core in plain Python, on small samples
-	NUMBA_DISABLE_JIT=1 OUTCRY_SAMPLES=small $(PYTEST) -m "not slow" $(CORE)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(CORE)
 
 test-rest: compile  ## adapters, replay, tools, benchmarks (each for a moment)
-	$(PYTEST) $(REST)
+	$(PYTEST) tests $(addprefix --ignore=,$(CORE))
 
 bench: compile  ## all benchmarks, small
 	@for name in kernel ring journal; do $(BIN)/outcry bench $$name; echo; done
