@@ -14,8 +14,9 @@ from typing import Final
 
 import structlog
 
+from adapters.process import configure_logs
 from core.limits import Limits
-from tools import exits, logs
+from tools import exits
 from tools.child import Spec, describe_exit, start
 from tools.config import Config, is_loopback, parse_address
 from tools.supervisor import STOP_SIGNALS, Readiness, Supervisor, hold_signals
@@ -65,7 +66,7 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
 
 def run(config: Config, limits: Limits) -> int:
     """Run the exchange until it is stopped; the exit code of ``outcry up``."""
-    logs.configure(config.log.format, config.log.level)
+    configure_logs(config.log.format, config.log.level)
     log = structlog.get_logger("up")
     run_directory = make_run_directory(Path(config.data.dir))
     lock = take_lock(run_directory)

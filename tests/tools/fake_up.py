@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from tools import exits, logs
+from adapters.process import configure_logs
+from tools import exits
 from tools.child import Spec
 from tools.supervisor import Readiness, Supervisor
 
@@ -15,7 +16,7 @@ def _say(line: str) -> None:
 
 def main(directory: Path, grace_s: float, described: list[str]) -> int:
     """Supervise the described children with log ``directory``/log."""
-    logs.configure("console", "debug")
+    configure_logs("console", "debug")
     specs = []
     for text in described:
         name, rank, *rest = text.split(":")
