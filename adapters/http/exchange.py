@@ -1,0 +1,162 @@
+"""What the handlers share: the way to the core, reference data, who is who, and what is in flight.
+
+The three ways in which a command can fail are kept apart (api.md §C.3): not sent or provably not
+seen (503, never executed), and not known (504).
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+import numpy as np
+from aiohttp import web
+
+from adapters.gateway import Answer, CoreAway, OutcomeUnknown, RingFull
+from adapters.http.feed import KINDS, Feed
+from adapters.http.metrics import HttpMetrics
+from adapters.http.problems import Problem
+from adapters.instruments import Instruments
+
+Rows = np.ndarray[Any, Any]
+
+
+class Link(Protocol):
+    """What is used of ``adapters.gateway.Gateway``."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def durability(self) -> str: ...
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def sequence(self) -> int: ...
+    def counters(self) -> dict[str, int]: ...
+    def on_lapped(self, callback: Callable[[], None]) -> None: ...
+    def on_events(
+        self, callback: Callable[[Rows], None], kinds: Iterable[int], *, history: bool
+    ) -> None: ...
+    async def command(self, slots: bytes, timeout_s: float) -> Answer: ...
+    async def query(self, query: bytes, timeout_s: float) -> Rows: ...
+    async def close(self) -> None: ...
+
+
+class Exchange:
+    """One per process; ``link`` is None until the core was found for the first time."""
+
+    def __init__(self, name: str, *, dev: bool, timeout_s: float = 10.0) -> None:
+        self.name = name
+        self.dev = dev
+        self.timeout_s = timeout_s
+        self.link: Link | None = None
+        self.prepared = False  # The reference data that orders need is there.
+        self.reference = Instruments()
+        self.metrics = HttpMetrics()
+        self.feed = Feed(self.reference)
+        self.accounts: dict[str, int] = {}
+        self._in_flight: set[tuple[int, str]] = set()
+        self._epoch = 0
+
+    def bind(self, link: Link) -> None:
+        """Use this way to the core from now on."""
+        self.link = link
+        link.on_lapped(self.feed.lapped)
+        link.on_events(self.feed.take, KINDS, history=True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders can be placed."""
+        return self.prepared and self.link is not None and self.link.ready
+
+    @property
+    def sequence(self) -> int:
+        """The newest sequence that the core has applied, as far as is known here."""
+        return self.link.sequence if self.link else 0
+
+    @property
+    def durability(self) -> str:
+        """What an answer promises: ``sync`` or ``relaxed``; empty before the core was found."""
+        return self.link.durability if self.link else ""
+
+    async def command(
+        self, slots: bytes, unknown: dict[str, Any], key: tuple[int, str] | None = None
+    ) -> Answer:
+        """Send a command and wait for its answer.
+
+        ``key`` is (account, client order id) when it has one; ``unknown`` is what the client needs
+        to find out when the outcome is not known.  Raises Problem, or OutcomeUnknown when the
+        command is known to be sequenced and only its answer is lost.
+        """
+        link = self.linked()
+        if key is not None:
+            if key in self._in_flight:
+                detail = f"the first request with client_order_id {key[1]} is not answered yet"
+                raise Problem("in_progress", detail, headers={"Retry-After": "0"})
+            self._in_flight.add(key)
+        try:
+            return await link.command(slots, self.timeout_s)
+        except RingFull:
+            detail = "the inbound ring is full; the command was not sent, it is safe to try again"
+            raise Problem("overloaded", detail) from None
+        except CoreAway:
+            raise self._away() from None
+        except OutcomeUnknown as error:
+            if getattr(error, "sequenced", False):
+                raise
+            raise outcome_unknown(unknown) from None
+        finally:
+            if key is not None:
+                self._in_flight.discard(key)
+
+    async def query(self, slot: bytes, timeout_s: float | None = None) -> Rows:
+        """Ask the core; Problem 503 when it does not answer, which has no effect either way."""
+        try:
+            return await self.linked().query(slot, timeout_s or self.timeout_s)
+        except RingFull:
+            raise Problem("overloaded", "the inbound ring is full; try again") from None
+        except (CoreAway, OutcomeUnknown):
+            raise self._away() from None
+
+    async def instruments(self) -> Instruments:
+        """Reference data, read again if something of it is new."""
+        self.linked()
+        if self.reference.stale:
+            await self.reference.refresh(self.query, self.timeout_s)
+        return self.reference
+
+    def linked(self) -> Link:
+        """The way to the core; forgets what another life of the core may have changed."""
+        link = self.link
+        if link is None:
+            raise Problem("starting", "the core is not there yet; the request was not executed")
+        if link.epoch != self._epoch:  # Another life of the core: nothing remembered is sure.
+            self._epoch = link.epoch
+            self.accounts.clear()
+            self.reference.stale = True
+        return link
+
+    def _away(self) -> Problem:
+        if self.prepared:
+            return Problem("not_accepting", "the core is away; the request was not executed")
+        return Problem("starting", "the core is starting; the request was not executed")
+
+
+EXCHANGE: Final[web.AppKey[Exchange]] = web.AppKey("exchange", Exchange)
+
+
+def outcome_unknown(unknown: dict[str, Any]) -> Problem:
+    """Problem 504; ``unknown`` has the client order id and where to look."""
+    detail = "the core did not answer in time; it may or may not execute this: use the lookup"
+    return Problem("execution_unknown", detail, extra=unknown)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether an address is one of this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address((host or "").split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

@@ -1,0 +1,134 @@
+"""The public event feed: recent trades per instrument, and what the metrics count.
+
+Batches are filtered with numpy; nothing here runs per event in Python.  After a restart of the core
+the tail's events come again: an event at or before the newest one seen is passed over.
+"""
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+
+from adapters.instruments import REFERENCE_EVENTS, Instruments
+from core import messages
+
+TRADES_KEPT: Final = 1_000
+KINDS: Final = frozenset(
+    {
+        *REFERENCE_EVENTS,
+        messages.FILL,
+        messages.ORDER_ACCEPTED,
+        messages.ORDER_REJECTED,
+        messages.ORDER_CANCELED,
+        messages.ORDER_EXPIRED,
+    }
+)
+
+TRADE: Final = np.dtype(
+    [
+        ("sequence", "<i8"),
+        ("timestamp_ns", "<i8"),
+        ("price", "<i8"),
+        ("qty", "<i8"),
+        ("index", "<i4"),
+        ("flags", "<i4"),
+    ]
+)
+
+Rows = np.ndarray[Any, Any]
+
+
+class Trades:
+    """The last trades of one instrument, oldest first."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros(TRADES_KEPT, TRADE)
+        self._count = 0
+
+    def add(self, fills: Rows) -> None:
+        """Append the takers' FILL events."""
+        fills = fills[-TRADES_KEPT:]
+        places = (self._count + np.arange(len(fills))) % TRADES_KEPT
+        for name in TRADE.names or ():
+            self._rows[name][places] = fills[name]
+        self._count += len(fills)
+
+    def rows(self) -> Rows:
+        """What is kept, in the order of (sequence, index)."""
+        if self._count <= TRADES_KEPT:
+            return self._rows[: self._count]
+        return np.roll(self._rows, -(self._count % TRADES_KEPT))
+
+
+class Feed:
+    """Takes the events of the output ring, batch by batch."""
+
+    def __init__(self, reference: Instruments) -> None:
+        self._reference = reference
+        self._trades: dict[int, Trades] = {}
+        self._newest = (0, -1)
+        self.since: int | None = None  # Trades are complete from this sequence on.
+        self.kinds: Counter[int] = Counter()
+        self.rejects: Counter[int] = Counter()
+        self.cancels: Counter[int] = Counter()
+        self.trade_count: Counter[int] = Counter()
+        self.trade_lots: dict[int, float] = {}  # For metrics only: floats, as Prometheus has them.
+        self.trade_notional: dict[int, float] = {}  # Ticks x lots.
+
+    def take(self, batch: Rows) -> None:
+        """One batch, in the order of the ring."""
+        sequence, index = self._newest
+        fresh = batch["sequence"] > sequence
+        fresh |= (batch["sequence"] == sequence) & (batch["index"] > index)
+        events = batch if fresh.all() else batch[fresh]
+        if not len(events):
+            return
+        last = events[-1]
+        self._newest = (int(last["sequence"]), int(last["index"]))
+        if self.since is None:
+            self.since = int(events[0]["sequence"])
+        kinds = events["kind"]
+        if np.isin(kinds, REFERENCE_EVENTS).any():
+            self._reference.stale = True
+        self._count(events, kinds)
+        takers = events[(kinds == messages.FILL) & (events["flags"] & messages.MAKER == 0)]
+        if len(takers):
+            self._trade(takers)
+
+    def lapped(self) -> None:
+        """Events were missed, perhaps of new instruments; trades begin anew to be complete."""
+        self.since = None
+        self._reference.stale = True
+
+    def trades(self, instrument: int) -> Rows:
+        """The last trades of an instrument, oldest first."""
+        kept = self._trades.get(instrument)
+        return kept.rows() if kept else np.zeros(0, TRADE)
+
+    def _count(self, events: Rows, kinds: Rows) -> None:
+        _add(self.kinds, kinds)
+        rejected = kinds == messages.ORDER_REJECTED
+        if rejected.any():
+            _add(self.rejects, events["reason"][rejected])
+        ended = (kinds == messages.ORDER_CANCELED) | (kinds == messages.ORDER_EXPIRED)
+        if ended.any():
+            _add(self.cancels, events["reason"][ended])
+
+    def _trade(self, takers: Rows) -> None:
+        for number in np.unique(takers["instrument"]).tolist():
+            fills = takers[takers["instrument"] == number]
+            kept = self._trades.get(number)
+            if kept is None:
+                kept = self._trades[number] = Trades()
+            kept.add(fills)
+            self.trade_count[number] += len(fills)
+            lots = fills["qty"].astype(np.float64)
+            notional = float(lots @ fills["price"].astype(np.float64))
+            self.trade_lots[number] = self.trade_lots.get(number, 0.0) + float(lots.sum())
+            self.trade_notional[number] = self.trade_notional.get(number, 0.0) + notional
+
+
+def _add(counts: "Counter[int]", values: Rows) -> None:
+    numbers, times = np.unique(values, return_counts=True)
+    for number, count in zip(numbers.tolist(), times.tolist(), strict=True):
+        counts[number] += count

@@ -1,0 +1,348 @@
+"""Orders: decode, translate, offer, await, answer.  No rule of trading lives here."""
+
+import time
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from adapters.gateway import Answer, OutcomeUnknown
+from adapters.http import answers, bodies, body, records, terms
+from adapters.http.answers import REPLAYED, OrderView
+from adapters.http.auth import Trader, trader
+from adapters.http.exchange import Exchange, outcome_unknown
+from adapters.http.lookup import Target, row_of, target_of
+from adapters.http.problems import Problem
+from adapters.http.records import Event
+from adapters.http.replies import answer, exchange_of
+from core import messages
+from core.reasons import EXPIRY_REASON_FIRST, TEXT, Reason
+
+LOOKUP: Final = "/v1/orders/by-client-id/"
+
+
+async def place_order(request: web.Request) -> web.Response:
+    """POST /v1/orders."""
+    who = await trader(request)
+    exchange = exchange_of(request)
+    order, faults = await body.read(request, bodies.PlaceOrder)
+    reference = await exchange.instruments()
+    placed = terms.place_terms(order, faults, request.headers, reference)
+    kind, side = terms.TYPE_NAMES[placed.order_type], terms.SIDE_NAMES[placed.side]
+    exchange.metrics.received[placed.instrument.symbol, kind, side] += 1
+    slot = records.command(
+        messages.PLACE_ORDER,
+        account=who.account,
+        instrument=placed.instrument.id,
+        client_order_id=placed.client_order_id.encode("ascii"),
+        side=placed.side,
+        order_type=placed.order_type,
+        time_in_force=placed.time_in_force,
+        price=placed.price,
+        qty=placed.qty,
+        expire_after_ns=placed.expire_after_ns,
+    )
+    key = (who.account, placed.client_order_id)
+    start = time.perf_counter()
+    unknown = _unknown(placed.client_order_id, None)
+    try:
+        answered = await exchange.command(slot, unknown, key)
+    except OutcomeUnknown:
+        return await _sequenced(request, who, placed.client_order_id, unknown)
+    exchange.metrics.order(kind, time.perf_counter() - start)
+    events = records.events_of(answered.events)
+    first = events[0]
+    if first.kind != messages.ORDER_ACCEPTED:
+        return await _not_new(request, who, first)
+    fills = answers.fills_json(events, first.order_id, placed.instrument)
+    view = answers.of_placed(placed, events, _fees(answered, events))
+    content = _content(exchange, view, fills)
+    if answered.truncated:
+        content["fills_truncated"] = True
+    return answer(request, content, status=201)
+
+
+async def replace_order(request: web.Request) -> web.Response:
+    """PATCH /v1/orders/{id}, /v1/orders/by-client-id/{cid}; ``qty`` is the total (C16)."""
+    who = await trader(request)
+    exchange = exchange_of(request)
+    target = target_of(request)
+    change, faults = await body.read(request, bodies.ReplaceOrder)
+    own_id = terms.client_id(change.client_order_id, faults, request.headers)
+    later = ("display_qty", "stop_price", "expire_ts", "post_only", "tag")
+    terms.not_built(change, faults, later)
+    terms.choice("resp", change.resp or "full", {"full": 0}, faults)
+    basis = terms.choice("qty_basis", change.qty_basis or "total", terms.BASES, faults)
+    expiry = terms.expire_after_ns(change.expire_after_ts, change.recv_window_ms, faults)
+    given = change.price is not None or change.qty is not None
+    if not given and not faults.items:
+        faults.add("/qty", "required", "a replace changes 'price' or 'qty' or both")
+    row = await row_of(exchange, who.account, target)
+    instrument = (await exchange.instruments()).by_id[row.instrument]
+    price = 0 if change.price is None else terms.ticks("price", change.price, instrument, faults)
+    qty = terms.lots("qty", change.qty, instrument, faults)
+    faults.check()
+    slots = records.targeted(
+        messages.REPLACE_ORDER,
+        target,
+        account=who.account,
+        client_order_id=own_id.encode("ascii"),
+        qty_basis=basis,
+        price=price,
+        qty=qty,
+        expire_after_ns=expiry,
+    )
+    unknown = _unknown(own_id or None, target)
+    answered = await _change(exchange, slots, unknown, (who.account, own_id))
+    events = records.events_of(answered.events)
+    first = events[0]
+    if first.kind == messages.COMMAND_REJECTED:
+        raise _command_rejected(first, exchange)
+    repeated = first.kind == messages.ORDER_REPEATED
+    view = await _as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
+    fills = [] if repeated else answers.fills_json(events, first.order_id, instrument)
+    content = _content(exchange, view, fills)
+    kept = first.flags & messages.PRIORITY_KEPT != 0
+    content["priority_kept"] = None if repeated else kept
+    if answered.truncated:
+        content["fills_truncated"] = True
+    return answer(request, content, headers=_replayed(exchange, repeated))
+
+
+async def cancel_order(request: web.Request) -> web.Response:
+    """POST …/cancel and DELETE of an order."""
+    who = await trader(request)
+    exchange = exchange_of(request)
+    target = target_of(request)
+    cancel, faults = await body.read(request, bodies.CancelOrder, optional=True)
+    own_id = terms.client_id(cancel.client_order_id, faults, request.headers)
+    none = {"none": messages.RESTRICT_NONE}
+    terms.choice("cancel_restriction", cancel.cancel_restriction or "none", none, faults)
+    expiry = terms.expire_after_ns(cancel.expire_after_ts, cancel.recv_window_ms, faults)
+    faults.check()
+    slots = records.targeted(
+        messages.CANCEL_ORDER,
+        target,
+        account=who.account,
+        client_order_id=own_id.encode("ascii"),
+        expire_after_ns=expiry,
+    )
+    unknown = _unknown(own_id or None, target)
+    answered = await _change(exchange, slots, unknown, (who.account, own_id))
+    events = records.events_of(answered.events)
+    first = events[0]
+    if first.kind == messages.COMMAND_REJECTED:
+        raise await _cancel_rejected(first, exchange, who, target)
+    repeated = first.kind == messages.ORDER_REPEATED
+    view = await _as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
+    content = _content(exchange, view, None)
+    return answer(request, content, headers=_replayed(exchange, repeated))
+
+
+async def cancel_all(request: web.Request) -> web.Response:
+    """POST /v1/orders/cancel-all: how many are canceled, 0 is an answer too."""
+    who = await trader(request)
+    exchange = exchange_of(request)
+    cancel, faults = await body.read(request, bodies.CancelAll, optional=True)
+    own_id = terms.client_id(cancel.client_order_id, faults, request.headers)
+    terms.not_built(cancel, faults, ("tag", "session"))
+    expiry = terms.expire_after_ns(cancel.expire_after_ts, cancel.recv_window_ms, faults)
+    reference = await exchange.instruments()
+    instrument = 0
+    if cancel.instrument is not None:
+        known = terms.known_instrument(cancel.instrument, faults, reference)
+        instrument = known.id if known else 0
+    side = 0 if cancel.side is None else terms.choice("side", cancel.side, terms.SIDES, faults)
+    faults.check()
+    slot = records.command(
+        messages.MASS_CANCEL,
+        account=who.account,
+        instrument=instrument,
+        client_order_id=own_id.encode("ascii"),
+        side=side,
+        expire_after_ns=expiry,
+    )
+    unknown = {"client_order_id": own_id or None, "lookup": "/v1/orders"}
+    answered = await _change(exchange, slot, unknown, (who.account, own_id))
+    first = records.events_of(answered.events[:1])[0]
+    if first.kind == messages.COMMAND_REJECTED:
+        raise _command_rejected(first, exchange)
+    repeated = first.kind == messages.COMMAND_REPEATED
+    content = {
+        "canceled": first.qty,
+        "seq": first.sequence,
+        "durability": exchange.durability,
+    }
+    return answer(request, content, headers=_replayed(exchange, repeated))
+
+
+async def get_order(request: web.Request) -> web.Response:
+    """GET /v1/orders/{id}, /v1/orders/by-client-id/{cid}: answered by the core."""
+    who = await trader(request)
+    exchange = exchange_of(request)
+    return await show_order(request, exchange, who, target_of(request))
+
+
+async def show_order(
+    request: web.Request, exchange: Exchange, who: Trader, target: Target
+) -> web.Response:
+    """The order as it is now, with the sequence up to which that is true."""
+    row = await row_of(exchange, who.account, target)
+    reference = await exchange.instruments()
+    content = {
+        "order": answers.order_json(answers.of_row(row), reference),
+        "seq": row.as_of,
+        "source": "core",
+        "durability": exchange.durability,
+    }
+    return answer(request, content)
+
+
+async def _change(
+    exchange: Exchange, slots: bytes, unknown: dict[str, Any], key: tuple[int, str]
+) -> Answer:
+    try:
+        return await exchange.command(slots, unknown, key if key[1] else None)
+    except OutcomeUnknown:  # Sequenced, but what came of it is not known here.
+        raise outcome_unknown(unknown) from None
+
+
+async def _not_new(request: web.Request, who: Trader, first: Event) -> web.Response:
+    """Answer of a PLACE_ORDER that made no new order: a reject, or the id again."""
+    exchange = exchange_of(request)
+    reference = await exchange.instruments()
+    if first.kind == messages.ORDER_REJECTED:
+        raise answers.rejected(first, reference, exchange.durability)
+    exchange.metrics.replays += 1
+    if first.flags & messages.GONE:
+        if 0 < first.reason < EXPIRY_REASON_FIRST:
+            problem = answers.rejected(first, reference, exchange.durability)
+        else:
+            problem = _gone(first, exchange)
+        problem.headers.update(REPLAYED)
+        raise problem
+    view = await _as_it_is(exchange, who.account, first.order_id, first)
+    return answer(request, _content(exchange, view, []), headers=REPLAYED)
+
+
+async def _sequenced(
+    request: web.Request, who: Trader, client_order_id: str, unknown: dict[str, Any]
+) -> web.Response:
+    """The order is journaled, but its events are lost with the old ring: the order as it is now."""
+    exchange = exchange_of(request)
+    try:
+        row = await row_of(exchange, who.account, client_order_id)
+    except Problem:
+        raise outcome_unknown(unknown) from None
+    if row.status == messages.STATUS_REJECTED:
+        raise Problem(
+            "order_rejected",
+            TEXT[Reason(row.end_reason)],
+            extra={
+                "order_id": str(row.order_id),
+                "client_order_id": client_order_id,
+                "reject_reason": Reason(row.end_reason).word,
+                "durability": exchange.durability,
+            },
+        )
+    await exchange.instruments()
+    content = _content(exchange, answers.of_row(row), [])
+    if row.cum:
+        content["fills_truncated"] = True
+    return answer(request, content, status=201)
+
+
+async def _as_it_is(exchange: Exchange, account: int, order_id: int, event: Event) -> OrderView:
+    """The order after a command that was executed: its row, or what the event says of it.
+
+    Never fails: the command was executed, and an answer 503 would say that it was not.
+    """
+    try:
+        return answers.of_row(await row_of(exchange, account, order_id))
+    except Problem:
+        return answers.of_event(event)
+
+
+def _content(
+    exchange: Exchange, view: OrderView, fills: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"order": answers.order_json(view, exchange.reference)}
+    if fills is not None:
+        content["fills"] = fills
+    content["seq"] = view.sequence
+    content["durability"] = exchange.durability
+    return content
+
+
+def _fees(answered: Answer, events: list[Event]) -> int:
+    """Fees of the order over all its fills, also those that the answer has no room for."""
+    if answered.truncated:
+        return answered.fees
+    order_id = events[0].order_id
+    fills = (e for e in events if e.kind == messages.FILL and e.order_id == order_id)
+    return sum(event.fee for event in fills)
+
+
+def _last_of(events: list[Event], order_id: int) -> Event:
+    """The event that says most about the order: what was canceled, or how it was replaced."""
+    kinds = (messages.ORDER_CANCELED, messages.ORDER_REPLACED, messages.ORDER_REPEATED)
+    for event in reversed(events):
+        if event.order_id == order_id and event.kind in kinds:
+            return event
+    return events[0]
+
+
+def _gone(first: Event, exchange: Exchange) -> Problem:
+    detail = "the order with this id was executed and has left the core since; nothing was done now"
+    return Problem(
+        "too_old",
+        detail,
+        extra={
+            "order_id": str(first.order_id),
+            "client_order_id": records.padded(first.client_order_id),
+            "durability": exchange.durability,
+        },
+    )
+
+
+def _command_rejected(first: Event, exchange: Exchange) -> Problem:
+    if first.reason == Reason.UNKNOWN_ORDER:
+        return Problem("not_found", "no such order of this account")
+    return answers.rejected(first, exchange.reference, exchange.durability)
+
+
+async def _cancel_rejected(
+    first: Event, exchange: Exchange, who: Trader, target: Target
+) -> Problem:
+    if first.reason == Reason.UNKNOWN_ORDER:  # Says also whether the id is too old to be known.
+        try:
+            await row_of(exchange, who.account, target)
+        except Problem as problem:
+            if problem.status in (404, 410):
+                return problem
+    if first.reason != Reason.TOO_LATE:
+        return _command_rejected(first, exchange)
+    extra: dict[str, Any] = {"order_id": str(first.order_id), "durability": exchange.durability}
+    try:
+        row = await row_of(exchange, who.account, first.order_id)
+        extra["order_status"] = answers.STATUS_NAMES.get(row.status)
+        extra["order"] = answers.order_json(answers.of_row(row), exchange.reference)
+    except Problem:
+        extra["order_status"] = None
+    return Problem("cannot_cancel", "the order has ended", extra=extra)
+
+
+def _replayed(exchange: Exchange, repeated: bool) -> dict[str, str] | None:  # noqa: FBT001
+    if not repeated:
+        return None
+    exchange.metrics.replays += 1
+    return REPLAYED
+
+
+def _unknown(client_order_id: str | None, target: Target | None) -> dict[str, Any]:
+    """What the client needs when the outcome is not known: where to look."""
+    if isinstance(target, int):
+        lookup = f"/v1/orders/{target}"
+    else:
+        lookup = LOOKUP + quote(target or client_order_id or "", safe="")
+    return {"client_order_id": client_order_id, "lookup": lookup}

@@ -1,0 +1,69 @@
+"""JSON answers, and what every handler needs to make one."""
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from adapters.http.exchange import EXCHANGE, Exchange
+from adapters.http.problems import Fault, Problem
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def answer(
+    request: web.Request,
+    body: dict[str, Any],
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """``body`` as JSON; its ``seq`` goes into X-Seq."""
+    request["seq"] = body.get("seq")
+    return web.Response(
+        status=status,
+        body=_ENCODER.encode(body),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def exchange_of(request: web.Request) -> Exchange:
+    """The exchange that the process serves."""
+    return request.app[EXCHANGE]
+
+
+def listing(
+    items: list[dict[str, Any]], seq: int, next_cursor: str | None = None
+) -> dict[str, Any]:
+    """The shape of every list (C10)."""
+    more = next_cursor is not None
+    return {"items": items, "next_cursor": next_cursor, "has_more": more, "seq": seq}
+
+
+def parameters(request: web.Request, known: tuple[str, ...]) -> dict[str, str]:
+    """Query parameters; Problem when one is not known or comes twice."""
+    faults = []
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name not in known:
+            names = ", ".join(known) or "none"
+            detail = f"unknown parameter; this path takes: {names}"
+            faults.append(Fault(f"?{name}", "unknown_field", detail))
+        elif name in found:
+            faults.append(Fault(f"?{name}", "duplicate_key", "the parameter came more than once"))
+        found[name] = value
+    if faults:
+        raise Problem("validation", f"{len(faults)} parameters are not valid", errors=faults)
+    return found
+
+
+def whole(parameters: dict[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A whole number out of the query parameters, ``low`` to ``high``."""
+    text = parameters.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high:
+        return int(text)
+    fault = Fault(f"?{name}", "invalid_value", f"expected {low}-{high}, got {text[:64]!a}")
+    raise Problem("validation", "1 parameter is not valid", errors=[fault])

@@ -1,0 +1,227 @@
+"""From the members of a body to the fields of a command: every check, every fault at once.
+
+No rule of trading lives here: only the form, what is not built yet, and what would not fit a word.
+What the core decides (bands, limits, funds) the core decides, so that it is journaled.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from adapters.http.bodies import Body, PlaceOrder
+from adapters.http.body import pointer
+from adapters.http.problems import Faults
+from adapters.instruments import Instrument, Instruments
+from adapters.units import INT64_MAX, UnitError, shown
+from core import messages
+from core.constants import MONEY_MAX
+
+SIDES: Final = {"buy": messages.BUY, "sell": messages.SELL}
+TYPES: Final = {"limit": messages.LIMIT, "market": messages.MARKET}
+TIFS: Final = {"gtc": messages.GTC, "ioc": messages.IOC}
+BASES: Final = {"total": messages.QTY_TOTAL, "leaves": messages.QTY_LEAVES}
+SIDE_NAMES: Final = {number: name for name, number in SIDES.items()}
+TYPE_NAMES: Final = {number: name for name, number in TYPES.items()}
+TIF_NAMES: Final = {number: name for name, number in TIFS.items()}
+LATER: Final[dict[str, tuple[str, ...]]] = {
+    "type": ("stop", "stop_limit", "trailing_stop"),
+    "tif": ("fok", "gtd", "day"),
+    "stp": ("cancel_taker", "cancel_maker", "cancel_both", "decrement"),
+    "resp": ("ack", "result"),
+    "cancel_restriction": ("only_new", "only_partially_filled"),
+}
+LATER_FIELDS: Final = (
+    "post_only",
+    "reduce_only",
+    "expire_ts",
+    "display_qty",
+    "stop_price",
+    "max_cost",
+    "group",
+    "tag",
+)
+RECV_WINDOW_MS_MAX: Final = 86_400_000
+
+_CLIENT_ORDER_ID: Final = re.compile(r"[\x21-\x7e]{1,36}")
+
+
+class PlaceTerms(NamedTuple):
+    """The fields of PLACE_ORDER; price in ticks (0: MARKET), qty in lots."""
+
+    client_order_id: str
+    instrument: Instrument
+    side: int
+    order_type: int
+    time_in_force: int
+    price: int
+    qty: int
+    expire_after_ns: int
+
+
+def place_terms(
+    body: PlaceOrder, faults: Faults, headers: Mapping[str, str], instruments: Instruments
+) -> PlaceTerms:
+    """Terms of an order; raises the Problem that names every fault."""
+    client_order_id = client_id(body.client_order_id, faults, headers, required=True)
+    not_built(body, faults, LATER_FIELDS)
+    if "respond-async" in headers.get("Prefer", ""):
+        faults.add("header:Prefer", "not_supported", "respond-async is not built yet")
+    instrument = known_instrument(body.instrument, faults, instruments)
+    side = choice("side", body.side, SIDES, faults)
+    order_type = choice("type", body.type, TYPES, faults)
+    choice("stp", body.stp or "none", {"none": messages.STP_NONE}, faults)
+    choice("resp", body.resp or "full", {"full": 0}, faults)
+    default_tif = "ioc" if order_type == messages.MARKET else "gtc"
+    tif = choice("tif", body.tif or default_tif, TIFS, faults)
+    if order_type == messages.MARKET and tif == messages.GTC:
+        faults.add("/tif", "invalid_value", "a market order is 'ioc', got 'gtc'")
+    price = _price(body.price, order_type, instrument, faults)
+    qty = lots("qty", body.qty, instrument, faults, required=True)
+    _check_notional(price, qty, instrument, faults)
+    expiry = expire_after_ns(body.expire_after_ts, body.recv_window_ms, faults)
+    faults.check()
+    assert instrument is not None
+    return PlaceTerms(client_order_id, instrument, side, order_type, tif, price, qty, expiry)
+
+
+def client_id(
+    value: str | None, faults: Faults, headers: Mapping[str, str], *, required: bool = False
+) -> str:
+    """The client order id, also as header Idempotency-Key; '' when there is none."""
+    where, key = "/client_order_id", headers.get("Idempotency-Key")
+    if faults.at(where):
+        return ""
+    if value is not None and key is not None and key != value:
+        faults.add(where, "conflict", f"differs from header Idempotency-Key {shown(key)}")
+        return ""
+    if value is None and key is not None:
+        where, value = "header:Idempotency-Key", key
+    if value is None:
+        if required:
+            faults.add(where, "client_order_id", "required: 1-36 characters 0x21-0x7E")
+        return ""
+    if not is_client_id(value):
+        detail = f"expected 1-36 characters 0x21-0x7E, got {len(value)}: {shown(value)}"
+        faults.add(where, "client_order_id", detail)
+        return ""
+    return value
+
+
+def is_client_id(value: str) -> bool:
+    """Whether the text can be a client order id or the name of an account."""
+    return _CLIENT_ORDER_ID.fullmatch(value) is not None
+
+
+def not_built(body: Body, faults: Faults, names: tuple[str, ...]) -> None:
+    """Refuse members whose feature is not built: anything but null and false."""
+    for name in names:
+        value = getattr(body, name)
+        if value is not None and value is not False:
+            faults.add(f"/{name}", "not_supported", f"{name} is not built yet, got {shown(value)}")
+
+
+def choice(name: str, value: str | None, words: Mapping[str, int], faults: Faults) -> int:
+    """The number of a word; 0 and a fault when it is none."""
+    where = f"/{name}"
+    if faults.at(where):
+        return 0
+    if value is None:
+        faults.add(where, "required", f"required: one of {', '.join(words)}")
+        return 0
+    number = words.get(value)
+    if number is not None:
+        return number
+    if value in LATER.get(name, ()):
+        faults.add(where, "not_supported", f"{name} {value!r} is not built yet")
+    else:
+        detail = f"expected one of {', '.join(words)}, got {shown(value)}"
+        faults.add(where, "invalid_value", detail)
+    return 0
+
+
+def known_instrument(
+    symbol: str | None, faults: Faults, instruments: Instruments
+) -> Instrument | None:
+    """The instrument of that name; None and a fault when there is none."""
+    if faults.at("/instrument"):
+        return None
+    if symbol is None:
+        faults.add("/instrument", "required", "required: the symbol of an instrument")
+        return None
+    instrument = instruments.by_symbol.get(symbol)
+    if instrument is None:
+        faults.add("/instrument", "unknown_instrument", f"no instrument {shown(symbol)}")
+    return instrument
+
+
+def ticks(name: str, value: str, instrument: Instrument | None, faults: Faults) -> int:
+    """Ticks of a price; 0 and a fault when it is none.  Without instrument: nothing is checked."""
+    try:
+        return instrument.ticks(value) if instrument else 0
+    except UnitError as error:
+        faults.add(pointer(name), error.code, error.detail)
+        return 0
+
+
+def lots(
+    name: str,
+    value: str | None,
+    instrument: Instrument | None,
+    faults: Faults,
+    *,
+    required: bool = False,
+) -> int:
+    """Lots of a quantity; 0 when it is absent, 0 and a fault when it is none."""
+    if faults.at(pointer(name)):
+        return 0
+    if value is None:
+        if required:
+            faults.add(pointer(name), "required", "required: decimal text such as '0.25'")
+        return 0
+    try:
+        return instrument.lots(value) if instrument else 0
+    except UnitError as error:
+        faults.add(pointer(name), error.code, error.detail)
+        return 0
+
+
+def _price(
+    value: str | None, order_type: int, instrument: Instrument | None, faults: Faults
+) -> int:
+    if faults.at("/price"):
+        return 0
+    if order_type == messages.MARKET and value is not None:
+        faults.add("/price", "price_not_allowed", "a market order has no price")
+        return 0
+    if order_type == messages.LIMIT and value is None:
+        faults.add("/price", "price_missing", "a limit order needs a price")
+        return 0
+    return 0 if value is None else ticks("price", value, instrument, faults)
+
+
+def _check_notional(price: int, qty: int, instrument: Instrument | None, faults: Faults) -> None:
+    """A product that fits no word is refused here; whether it is within the limits, by the core."""
+    if instrument is None or price * qty * instrument.multiplier <= INT64_MAX:
+        return
+    most = instrument.quote.text(MONEY_MAX)
+    name = instrument.quote.name
+    faults.add("/qty", "notional_too_large", f"price x qty: expected at most {most} {name}")
+
+
+def expire_after_ns(expire_after_ts: int | None, recv_window_ms: int | None, faults: Faults) -> int:
+    """When the request expires (C7), the earlier of both ways to say it; 0 for never."""
+    ends = []
+    if expire_after_ts is not None:
+        if 0 < expire_after_ts <= INT64_MAX // 1_000:
+            ends.append(expire_after_ts * 1_000)
+        else:
+            detail = f"expected microseconds since 1970 (UTC), got {shown(expire_after_ts)}"
+            faults.add("/expire_after_ts", "invalid_value", detail)
+    if recv_window_ms is not None:
+        if 0 < recv_window_ms <= RECV_WINDOW_MS_MAX:
+            ends.append(time.time_ns() + recv_window_ms * 1_000_000)
+        else:
+            detail = f"expected 1-{RECV_WINDOW_MS_MAX} ms, got {shown(recv_window_ms)}"
+            faults.add("/recv_window_ms", "invalid_value", detail)
+    return min(ends, default=0)
