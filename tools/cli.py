@@ -162,7 +162,7 @@ def bench(
 
 
 @journal_app.command("verify")
-def journal_verify(data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
+def journal_verify(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Check every byte; exit 0 and the last sequence, or 80 with file, offset, reason."""
     _compile()
     from core.journal import verify

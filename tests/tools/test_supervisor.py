@@ -191,6 +191,7 @@ def test_the_ready_line_is_printed_once_when_the_probe_says_so(tmp_path: Path, u
     process = up("core:1:run")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    _wait(lambda: _starts(tmp_path, "core"))
     os.kill(_starts(tmp_path, "core")[0][0], signal.SIGKILL)
     _wait(lambda: len(_starts(tmp_path, "core")) == 2)
     process.send_signal(signal.SIGTERM)
