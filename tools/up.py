@@ -66,6 +66,7 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
 
 def run(config: Config, limits: Limits) -> int:
     """Run the exchange until it is stopped; the exit code of ``outcry up``."""
+    hold_signals()
     configure_logs(config.log.format, config.log.level)
     log = structlog.get_logger("up")
     run_directory = make_run_directory(Path(config.data.dir))

@@ -147,3 +147,20 @@ def test_adapters_are_told_to_stop_before_the_core() -> None:
 
 def test_nobody_answers_is_not_ready() -> None:
     assert not up.is_ready(*up.free_address("127.0.0.1:0"))
+
+
+def test_ctrl_c_while_the_core_is_compiled_ends_everything_with_0(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom tools import up\n"
+        "up._module = lambda name: ['sleep', '60']\n"
+        "print('begun', flush=True)\nsys.exit(up.compile_first())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(10) == 0
+    process.stdout.close()
