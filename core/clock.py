@@ -1,0 +1,16 @@
+"""The only module that reads time.  Nanoseconds as int64, from compiled code and from Python."""
+
+from core.jit import kernel
+from core.libc import clock_monotonic_ns, clock_realtime_ns
+
+
+@kernel
+def realtime_ns() -> int:
+    """Wall clock: nanoseconds since the Unix epoch, UTC.  May jump; the sequencer smooths it."""
+    return clock_realtime_ns()  # type: ignore[no-any-return]
+
+
+@kernel
+def monotonic_ns() -> int:
+    """A clock that never goes back: for durations and deadlines."""
+    return clock_monotonic_ns()  # type: ignore[no-any-return]
