@@ -155,7 +155,7 @@ class EngineDriver:
         return sides
 
     def _depth_side(self, reply: Any) -> int:
-        return 1 if int(reply["flags"]) & messages.SELL_SIDE else 0
+        return 1 if int(reply["flags"]) & messages.ASKS else 0
 
     def open_orders(self, account: int) -> list[OrderRow]:
         """Open orders of an account, page after page."""

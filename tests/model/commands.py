@@ -179,6 +179,10 @@ class CreateInstrument(Create):
 class CreateAccount(Create):
     KIND: ClassVar[int] = 20
 
+    self_trade: int = 0
+    roles: int = 0
+    owner: int = 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class OtherKind(Command):

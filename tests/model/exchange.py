@@ -124,7 +124,7 @@ class Exchange:
                 record.order_id = command.sequence << SLOT_BITS
         try:
             if command.expire_after_ns and command.timestamp_ns > command.expire_after_ns:
-                raise Rejected("EXPIRED_REQUEST")
+                raise Rejected("EXPIRED_REQUEST", command.expire_after_ns, command.timestamp_ns)
             self._decide(command, record)
         except Rejected as rejected:
             if record is not None:

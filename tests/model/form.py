@@ -10,6 +10,7 @@ from tests.model.commands import (
     CancelOrder,
     Command,
     Create,
+    CreateAccount,
     CreateInstrument,
     MassCancel,
     Money,
@@ -66,7 +67,7 @@ def _check_place(command: PlaceOrder) -> None:
 
 
 def _check_target(command: Targeted) -> None:
-    by_id = command.slots == 1 and command.order_id != 0
+    by_id = command.slots == 1 and command.order_id > 0
     by_client_id = command.slots == 2 and command.order_id == 0
     _need(by_id or (by_client_id and command.original_client_order_id != ""))
     if isinstance(command, CancelOrder):
@@ -82,8 +83,12 @@ def _check_target(command: Targeted) -> None:
 def _check_create(command: Create) -> None:
     slots = 2 if isinstance(command, CreateInstrument) else 1
     _need(command.slots == slots and command.name != "")
+    if isinstance(command, CreateAccount):
+        _need(command.self_trade <= 4)
+        _supported(command.self_trade == 0 and command.roles == 0 and command.owner == 0)
     if isinstance(command, CreateInstrument):
         _need(1 <= command.instrument_type <= 2 and 1 <= command.matching <= 2)
+        _need(1 <= command.phase <= 9)
         _supported(command.instrument_type == SPOT and command.matching == MATCHED_HERE)
         _supported(command.payout == 0 and command.max_age_ns == 0)
         _supported(command.price_min == 0 and command.price_max == 0)

@@ -39,7 +39,7 @@ class Ids:
                 self._leave(record)
                 return
             record.turn_passed = True
-        raise Rejected("CAPACITY")
+        raise Rejected("CAPACITY", self.size, len(self.records))
 
     def _leave(self, record: IdRecord) -> None:
         del self.records[record.account, record.client_order_id]

@@ -14,7 +14,7 @@ from tests.model.commands import (
     Money,
 )
 from tests.model.events import Event, Rejected
-from tests.model.state import MONEY_MAX, OUTSIDE, Asset, Instrument, Sizes
+from tests.model.state import FEES, MONEY_MAX, OUTSIDE, Asset, Instrument, Sizes
 from tests.model.trading import Trading
 
 SCALE_MAX = 12
@@ -36,7 +36,7 @@ class Reference:
         if command.name in self.accounts:
             raise Rejected("NAME_TAKEN", self.accounts[command.name])
         if len(self.accounts) == self.sizes.accounts_max:
-            raise Rejected("CAPACITY")
+            raise Rejected("CAPACITY", self.sizes.accounts_max, len(self.accounts))
         number = len(self.accounts) + 1
         self.accounts[command.name] = number
         return Event(
@@ -52,10 +52,11 @@ class Reference:
             if asset.name == command.name:
                 raise Rejected("NAME_TAKEN", asset.number)
         if command.scale > SCALE_MAX:
-            raise Rejected("TERMS")
+            raise Rejected("TERMS", SCALE_MAX, command.scale)
         if len(self.assets) == self.sizes.assets_max:
-            raise Rejected("CAPACITY")
+            raise Rejected("CAPACITY", self.sizes.assets_max, len(self.assets))
         number = len(self.assets) + 1
+        self._need_balances({(FEES, number), (OUTSIDE, number)})
         self.assets[number] = Asset(number, command.name, command.scale)
         return Event(
             kind="ASSET_CREATED",
@@ -77,7 +78,7 @@ class Reference:
             raise Rejected("UNKNOWN_ASSET")
         mult, base_per_lot = self._check_terms(command, base, quote)
         if len(instruments) == self.sizes.instruments_max:
-            raise Rejected("CAPACITY")
+            raise Rejected("CAPACITY", self.sizes.instruments_max, len(instruments))
         number = len(instruments) + 1
         instruments[number] = Instrument(
             number=number,
@@ -120,7 +121,12 @@ class Reference:
         return int(mult), int(base_per_lot)
 
     def _tell_instrument(self, command: CreateInstrument, row: Instrument) -> list[Event]:
-        common = Event(session=command.session, order_id=row.number, instrument=row.number)
+        common = Event(
+            session=command.session,
+            order_id=row.number,
+            instrument=row.number,
+            client_order_id=row.symbol,
+        )
         created = common._replace(
             kind="INSTRUMENT_CREATED",
             price=row.mult,
@@ -128,7 +134,6 @@ class Reference:
             leaves=row.base,
             cum=row.quote,
             cum_notional=SPOT | MATCHED_HERE << 8 | PHASE_OPEN << 16,
-            client_order_id=row.symbol,
         )
         terms = common._replace(
             kind="INSTRUMENT_TERMS",
@@ -139,6 +144,15 @@ class Reference:
             cum_notional=command.taker_ppm,
         )
         return [created, terms]
+
+    def _need_balances(self, wanted: set[tuple[int, int]]) -> None:
+        """Make balance rows; CAPACITY when there is no room for all that are missing."""
+        balances = self.trading.ledger.balances
+        new = wanted - balances.keys()
+        if len(balances) + len(new) > self.sizes.balances_max:
+            raise Rejected("CAPACITY", self.sizes.balances_max, len(balances))
+        for account, asset in new:
+            self.trading.ledger.balance(account, asset)
 
     def issued(self, asset: int) -> int:
         """What all accounts but ``outside`` have of an asset."""
@@ -163,10 +177,7 @@ class Reference:
             if amount > available:
                 raise Rejected("INSUFFICIENT_FUNDS", available, amount)
             amount = -amount
-        wanted = {(command.account, command.asset), (OUTSIDE, command.asset)}
-        new = wanted - ledger.balances.keys()
-        if len(ledger.balances) + len(new) > self.sizes.balances_max:
-            raise Rejected("CAPACITY")
+        self._need_balances({(command.account, command.asset)})
         own = ledger.balance(command.account, command.asset)
         outside = ledger.balance(OUTSIDE, command.asset)
         own.available += amount

@@ -356,6 +356,8 @@ class Scenario:
             ("price_min", (1,)),
             ("max_age_ns", (-1,)),
             ("phase", (0, 1, 9, 200)),
+            ("roles", (1,)),
+            ("owner", (3, -1)),
         )
         usable = [(name, values) for name, values in edges if hasattr(command, name)]
         name, values = chance.choice(usable)

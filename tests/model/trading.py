@@ -10,7 +10,6 @@ from tests.model.money import Ledger, fee_part_of, principal_of, share_up
 from tests.model.state import (
     CANCELED,
     EXPIRED,
-    FEES,
     FILLED,
     MONEY_MAX,
     OPEN,
@@ -126,12 +125,9 @@ class Trading:
             raise Rejected(reason, available, need)
 
     def make_rows(self, account: int, instrument: Instrument) -> None:
-        """The rows that an order may need: its balances, its position, the fees account's."""
-        balances = {
-            (account, instrument.base),
-            (account, instrument.quote),
-            (FEES, instrument.quote),
-        } - self.ledger.balances.keys()
+        """The rows that an order may need: both balances and the position."""
+        wanted = {(account, instrument.base), (account, instrument.quote)}
+        balances = wanted - self.ledger.balances.keys()
         positions = {(account, instrument.number)} - self.ledger.positions.keys()
         if len(self.ledger.balances) + len(balances) > self.sizes.balances_max:
             raise Rejected("CAPACITY")
