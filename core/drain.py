@@ -7,15 +7,19 @@ private memory; one whose beginning was not seen (the reader started or was lapp
 skipped. (architecture.md, decisions 12, 17, 18)
 """
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
 
 from core.constants import EVENT_BYTES, FILLS_ANSWERED_MAX, GATEWAY_SHIFT
 from core.jit import kernel
 from core.layout import record
 from core.memory import copy, copy128, fill, pointer
 from core.messages import EVENT, FILL, LAST, MAKER
-from core.output import LAPPED, read
+from core.output import LAPPED, OutputRing, position, read
 
+INDEX_MAX: Final = (1 << 31) - 1
 CHUNK_EVENTS: Final = 1_024
 GROUP_EVENTS_MAX: Final = 2 * FILLS_ANSWERED_MAX + 46  # Kept of one command, + last fill and LAST.
 OWN_EVENTS: Final = 4_096
@@ -83,7 +87,7 @@ _at_group = pointer(GROUP)
 def drain(state: int) -> int:
     """Sort the next events; how many were passed, or LAPPED.  The caller empties the buffers first.
 
-    0 with a full ``own`` buffer cannot be: one group always fits.
+    One group always fits, so 0 means that there is no event.
     """
     reader = _at_drain(state)
     count = read(reader.output, reader.cursor, reader.chunk, CHUNK_EVENTS)
@@ -202,3 +206,81 @@ def _make_public(state: int, address: int) -> None:
     if wanted != 0 and is_new:
         copy128(reader.public + reader.public_count * EVENT_BYTES, address)
         reader.public_count += 1
+
+
+class EventReader:
+    """One reader of the output ring: state and buffers of ``drain``."""
+
+    def __init__(self, output: OutputRing, gateway: int, cursor: int) -> None:
+        self._output = output
+        self._state = np.zeros(1, DRAIN)
+        self._address = int(self._state.ctypes.data)
+        self.row = self._state[0]
+        self._own = np.zeros(OWN_EVENTS, EVENT)
+        self._groups = np.zeros(GROUPS, GROUP)
+        self._public = np.zeros(CHUNK_EVENTS, EVENT)
+        self._buffers = {
+            "chunk": np.zeros(CHUNK_EVENTS, EVENT),
+            "partial": np.zeros(GROUP_EVENTS_MAX + 2, EVENT),
+            "last_fill": np.zeros(1, EVENT),
+            "own": self._own,
+            "groups": self._groups,
+            "group": np.zeros(1, GROUP),
+            "public": self._public,
+        }
+        for name, buffer in self._buffers.items():
+            self.row[name] = buffer.ctypes.data
+        self.row["output"], self.row["gateway"], self.row["cursor"] = output.end, gateway, cursor
+
+    @property
+    def cursor(self) -> int:
+        """Place in the ring of the next event."""
+        return int(self.row["cursor"])
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """(sequence, index) of the newest event that this reader need not see any more."""
+        here = int(self.row["sequence"]), int(self.row["index"])
+        return max(here, (int(self.row["seen_sequence"]), int(self.row["seen_index"])))
+
+    def see(self, sequence: int) -> None:
+        """All events up to those of ``sequence`` are behind this reader."""
+        if sequence > self.seen[0]:
+            self.row["sequence"], self.row["index"] = sequence, INDEX_MAX
+
+    def want(self, kinds: Iterable[int]) -> None:
+        """Make the events of these kinds public; none are at first."""
+        mask = 0
+        for kind in kinds:
+            if not 0 <= kind < 126:
+                raise ValueError(f"event kind: expected 0 to 125, got {kind}")
+            mask |= 1 << kind
+        self.row["kinds_low"], self.row["kinds_high"] = mask & ((1 << 63) - 1), mask >> 63
+
+    def skip_seen(self, sequence: int, index: int) -> None:
+        """Public events up to this one were delivered by another reader, in another epoch."""
+        self.row["seen_sequence"], self.row["seen_index"] = sequence, index
+
+    def skip_to_end(self) -> None:
+        """After a lap: go on behind the newest event.  The group there is skipped if it is cut."""
+        self.row["cursor"] = position(self._output.end)
+        self.row["state"] = SKIPPED
+
+    def drain(self) -> int:
+        """Sort the next events; how many were passed, or LAPPED.  Overwrites what was sorted."""
+        self.row["group_count"] = self.row["own_count"] = self.row["public_count"] = 0
+        return drain(self._address)
+
+    def groups(self) -> "list[tuple[Any, np.ndarray[Any, Any]]]":
+        """Complete own commands: (GROUP row, its events), copies."""
+        count = int(self.row["group_count"])
+        if not count:
+            return []
+        return [
+            (group, self._own[group["first"] : group["first"] + group["count"]].copy())
+            for group in self._groups[:count].copy()
+        ]
+
+    def public(self) -> "np.ndarray[Any, Any]":
+        """Public events, a copy."""
+        return self._public[: int(self.row["public_count"])].copy()

@@ -200,6 +200,20 @@ def reply_publish(end: int, count: int) -> None:
 
 
 @kernel
+def reply_push(end: int, replies: int, count: int) -> int:
+    """Copy ``count`` replies that lie together at ``replies`` and make them visible at once.
+
+    1, or 0 when there is no room for all of them: nothing is written then.
+    """
+    if count < 1 or count > room(end):
+        return 0
+    for ahead in range(count):
+        copy(reply_slot(end, ahead), replies + ahead * REPLY_BYTES, REPLY_BYTES)
+    reply_publish(end, count)
+    return 1
+
+
+@kernel
 def take(end: int, out: int, count_max: int) -> int:
     """Copy at most ``count_max`` replies to ``out``; how many."""
     ring = at_end(end)

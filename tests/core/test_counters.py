@@ -6,12 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from core import counters
+from core.constants import GATEWAYS_MAX
 from core.counters import (
     KINDS,
     READY,
     REGISTRY,
     REJECTS,
     RING_FILL,
+    RING_SLOTS,
     SEQUENCE,
     WORDS,
     WRITERS,
@@ -70,12 +72,13 @@ def test_an_unknown_label_is_an_error(pair: tuple[Counters, Counters]) -> None:
 
 
 def test_words_of_different_writers_lie_128_bytes_apart() -> None:
-    firsts = sorted(WRITERS.values())
-    for counter in REGISTRY:
-        later = [first for first in firsts if first > counter.number]
-        assert not later or later[0] - counter.number >= 1
-    assert all((second - first) * 8 >= 128 for first, second in zip(firsts, firsts[1:]))
-    assert all(first * 8 % 128 == 0 for first in firsts)
+    """Each writer's words begin on a line of 16 words and end before the next writer's."""
+    firsts = [*WRITERS.values(), WORDS]
+
+    assert firsts == sorted(firsts)
+    assert all(first % 16 == 0 for first in firsts)
+    assert WRITERS["replayer"] > RING_SLOTS + GATEWAYS_MAX
+    assert max(counter.number for counter in REGISTRY) < WORDS
 
 
 def test_numbers_are_given_once_and_lie_inside() -> None:

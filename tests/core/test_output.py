@@ -150,7 +150,7 @@ def test_publishing_more_than_was_claimed_is_an_error(pair: Pair) -> None:
 
 
 def test_a_reader_cannot_write(pair: Pair) -> None:
-    with pytest.raises(TypeError, match="read-only|readonly"):
+    with pytest.raises(TypeError, match=r"read-only|readonly"):
         pair.reader.segment.memory[:1] = b"x"
 
 

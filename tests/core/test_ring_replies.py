@@ -15,6 +15,7 @@ from core.ring import (
     create_replies,
     has_work,
     reply_publish,
+    reply_push,
     reply_slot,
     room,
     take,
@@ -107,3 +108,17 @@ def test_replies_to_an_earlier_incarnation_are_skipped(pair: Pair) -> None:
 
     assert pair.take() == [3]
     assert room(pair.core.end) == 8
+
+
+def test_an_answer_is_pushed_whole_or_not_at_all(pair: Pair) -> None:
+    rows = np.zeros(5, REPLY)
+    rows["request_id"] = [21, 22, 23, 24, 25]
+    rows["body"] = rows["request_id"][:, None] & 0xFF
+    address = int(rows.ctypes.data)
+
+    assert reply_push(pair.core.end, address, 5) == 1
+    assert reply_push(pair.core.end, address, 5) == 0
+    assert reply_push(pair.core.end, address, 0) == 0
+    assert pair.take() == [21, 22, 23, 24, 25]
+    assert reply_push(pair.core.end, address, 5) == 1
+    assert pair.take() == [21, 22, 23, 24, 25]

@@ -1,0 +1,378 @@
+"""What keeps a gateway running: turns, deliveries, sleep and wake-up, and the change of cores.
+
+A turn takes what is there in bounded portions and gives the loop back.  The FIFO is watched by
+the event loop; the core writes a byte when it has something and this process's ``sleeping`` word
+is set. When the core dies, the link stays until another core is there; what was on its way is
+then resolved by what the new core knows.  (architecture.md, decisions 14, 16-18)
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from adapters.correlation import (
+    Answer,
+    CoreAway,
+    Correlation,
+    GatewayError,
+    OutcomeUnknown,
+    PendingQuery,
+    RingFull,
+    Rows,
+)
+from adapters.link import CoreFile, Link, read_core_file
+from core.constants import GATEWAY_SHIFT, RECORD_BYTES_MAX, SLOT_BYTES
+from core.messages import COMMAND, NAME_REPLY, QUERY, QUERY_SESSION, SCHEMA
+from core.output import LAPPED
+from core.shm import SegmentError
+from core.wake import drain_fifo, open_fifo
+
+TURN_CHUNKS: Final = 8  # Of 1,024 events, before other tasks get their turn.
+CALM_S: Final = 0.001  # Events of others may wait so long.
+WATCH_S: Final = 0.25  # How often core.json is read while the core lives,
+AWAY_S: Final = 0.01  # and while there is none.
+SESSION_TIMEOUT_S: Final = 5.0
+REQUEST_ID_GAP: Final = 1_000_000  # Commands of a dead incarnation may still be in the ring.
+
+EventsCallback = Callable[[Rows], None]
+
+
+class Channel:
+    """The moving parts behind a ``Gateway``; belongs to one event loop."""
+
+    def __init__(self, data: Path, name: str) -> None:
+        self.name = name
+        self.session = 0
+        self.link: Link | None = None
+        self.waiting = Correlation()
+        self.lapped_count = 0
+        self.trouble = "no core.json: the core has not started, or was stopped"
+        self.next_request_id = 0
+        self.lapped_callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[tuple[frozenset[int], Rows, EventsCallback]] = []
+        self._run = data / "run"
+        self._loop = asyncio.get_running_loop()
+        self._there = asyncio.Event()
+        self._changed = asyncio.Event()  # Look at core.json now.
+        self._settled_epoch = 0  # The core whose knowledge was asked for.
+        self._asking: set[int] = set()  # Queries of our own.
+        self._next_query_id = time.time_ns()  # Unlike that of any earlier incarnation.
+        self._staging = np.zeros(1, np.dtype((np.void, RECORD_BYTES_MAX)))
+        self._staging_at = int(self._staging.ctypes.data)
+        self._staged = self._staging.view(np.uint8)
+        self._prefix = self._staged[:SLOT_BYTES].view(COMMAND)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn_handle: asyncio.Handle | None = None
+        self._pidfd = -1
+        self._fd = open_fifo(self._run, name)
+        self._loop.add_reader(self._fd, self._woken)
+        self._start(self._watch())
+
+    # Sending.
+
+    async def until_there(self, deadline: float) -> Link:
+        """The link to a core that serves; CoreAway when there is none before ``deadline``."""
+        while not self._there.is_set() or self.link is None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._there.wait()
+            except TimeoutError:
+                raise CoreAway(f"the core is away, nothing was sent: {self.trouble}") from None
+        return self.link
+
+    def offer(self, slots: bytes, request_id: int, *, canceling: bool) -> None:
+        """Complete the prefix and offer; RingFull when there is no room."""
+        assert self.link is not None
+        slot_count = len(slots) // SLOT_BYTES
+        self._staged[: len(slots)] = np.frombuffer(slots, np.uint8)
+        prefix = self._prefix[0]
+        prefix["sequence"] = prefix["timestamp_ns"] = 0
+        prefix["request_id"] = request_id
+        prefix["session"] = self.session
+        prefix["gateway"] = self.link.gateway_id
+        prefix["schema"] = SCHEMA
+        prefix["slots"] = slot_count
+        if not self.link.offer(self._staging_at, slot_count, canceling=canceling):
+            raise RingFull(f"inbound ring {self.name!r}: no room; nothing was sent, try again")
+
+    async def ask(self, query: bytes, deadline: float) -> Rows:
+        """Send a query and wait for all its replies; RingFull, OutcomeUnknown."""
+        return await self._ask(query, self._query_id(), deadline, canceling=False)
+
+    def _query_id(self) -> int:
+        self._next_query_id += 1
+        return self._next_query_id
+
+    async def _ask(
+        self, query: bytes, request_id: int, deadline: float, *, canceling: bool
+    ) -> Rows:
+        self.offer(query, request_id, canceling=canceling)
+        pending = PendingQuery(query, self._loop.create_future())
+        self.waiting.queries[request_id] = pending
+        late = OutcomeUnknown("no answer to the query in time")
+        timer = self._loop.call_at(deadline, self.waiting.fail_query, request_id, late)
+        try:
+            return await pending.future
+        finally:
+            timer.cancel()
+            self.waiting.queries.pop(request_id, None)
+
+    # Receiving.
+
+    def subscribe(self, callback: EventsCallback, kinds: frozenset[int], *, history: bool) -> None:
+        """Call ``callback`` with the events of these kinds; first with those still in the ring."""
+        table = np.zeros(256, bool)
+        table[list(kinds)] = True
+        self._callbacks.append((kinds, table, callback))
+        if self.link is None:
+            return
+        self._want(self.link)
+        for batch in self.link.history() if history else ():
+            self._hand(batch, table, callback)
+
+    def _want(self, link: Link) -> None:
+        link.reader.want(frozenset().union(*(kinds for kinds, _, _ in self._callbacks)))
+
+    def _hand(self, batch: Rows, table: Rows, callback: EventsCallback) -> None:
+        chosen = batch[table[batch["kind"]]]
+        if len(chosen):
+            self._call(callback, chosen)
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """A callback that fails is reported and harms neither the others nor the answers."""
+        try:
+            callback(*arguments)
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": f"gateway {self.name!r}: a callback failed", "exception": error}
+            )
+
+    def _woken(self) -> None:
+        drain_fifo(self._fd)
+        if not self._there.is_set():
+            self._changed.set()
+        self._turn()
+
+    def _turn(self) -> None:
+        """Deliver what is there, then sleep or come back."""
+        if self._turn_handle is not None:
+            self._turn_handle.cancel()
+            self._turn_handle = None
+        link = self.link
+        if link is None:
+            return
+        link.awake()
+        if all(self.deliver(link) for _ in range(TURN_CHUNKS)):
+            self._turn_handle = self._loop.call_soon(self._turn)
+            return
+        link.sleep()
+        if link.has_replies() or (link.has_events() and self.waiting.commands):
+            self._turn_handle = self._loop.call_soon(self._turn)
+        elif link.has_events():
+            self._turn_handle = self._loop.call_later(CALM_S, self._turn)
+
+    def deliver(self, link: Link) -> bool:
+        """Deliver one portion of replies and events; was there any?"""
+        replies = link.take_replies()
+        if len(replies):
+            self.waiting.replied(replies)
+        passed = link.reader.drain()
+        if passed == LAPPED:
+            link.reader.skip_to_end()
+            self._lapped()
+            return True
+        for group, events in link.reader.groups():
+            self.waiting.answered(int(group["request_id"]), Answer.of(group, events))
+        batch = link.reader.public()
+        for _, table, callback in self._callbacks if len(batch) else ():
+            self._hand(batch, table, callback)
+        return passed > 0 or len(replies) > 0
+
+    def _deliver_up_to(self, link: Link, position: int) -> None:
+        while link.reader.cursor < position:
+            self.deliver(link)
+
+    # What was on its way when events were lost.
+
+    def _lapped(self) -> None:
+        self.lapped_count += 1
+        self._lost()
+        if self.waiting.commands and self._there.is_set():
+            self._start(self._resolve_after_lap())
+
+    def _lost(self) -> None:
+        for callback in self.lapped_callbacks:
+            self._call(callback)
+
+    async def _resolve_after_lap(self) -> None:
+        """Tell those whose answer was overwritten; the others' answers are still to come."""
+        link = self.link
+        suspects = list(self.waiting.commands)
+        try:
+            last, _ = await self._ask_session()
+        except GatewayError:
+            return  # They time out, or the next epoch resolves them.
+        if link is not None and link is self.link:
+            self._deliver_up_to(link, link.position)
+            self._fail_sequenced(suspects, last)
+
+    def _fail_sequenced(self, suspects: list[int], last: int) -> None:
+        text = "the command is in the journal, its events are no longer in the ring"
+        for request_id in suspects:
+            if request_id <= last:
+                self.waiting.fail(request_id, OutcomeUnknown(text, sequenced=True))
+
+    async def _ask_session(self) -> tuple[int, int]:
+        """(newest request id of this session that was sequenced, sequence as of)."""
+        query = np.zeros(1, QUERY)
+        query["kind"], query["order_id"] = QUERY_SESSION, self.session
+        request_id, deadline = self._query_id(), self._loop.time() + SESSION_TIMEOUT_S
+        self._asking.add(request_id)
+        try:  # In the lane for cancels: this must get through.
+            replies = await self._ask(query.tobytes(), request_id, deadline, canceling=True)
+        finally:
+            self._asking.discard(request_id)
+        reply = replies.view(NAME_REPLY)[0]
+        known = reply["reason"] == 0
+        return int(reply["last_request_id"]) if known else 0, int(reply["as_of"])
+
+    # The life and death of cores.
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _watch(self) -> None:
+        """Follow core.json: another epoch is another core."""
+        while True:
+            self._changed.clear()
+            try:
+                core = read_core_file(self._run)
+                if core is None:
+                    self._leave("no core.json: the core has not started, or was stopped")
+                elif core.epoch != self._settled_epoch:
+                    self._leave(f"attaching to epoch {core.epoch}")
+                    await self._settle(self._switch(core))
+            except (SegmentError, GatewayError, OSError, ValueError) as error:
+                self._leave(str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S if self._there.is_set() else AWAY_S):
+                    await self._changed.wait()
+
+    def _leave(self, why: str) -> None:
+        self.trouble = why
+        self._there.clear()
+
+    def _switch(self, core: CoreFile) -> Link:
+        """The link to this core; a new one takes over from that to the core before it."""
+        old = self.link
+        if old is not None and old.core.epoch == core.epoch:
+            return old
+        link = Link(core, self.name, self._run, 0 if old is not None else None)
+        if old is not None:
+            while self.deliver(old):  # All that the old core published is true.
+                pass
+            link.reader.skip_seen(*old.reader.seen)
+            old.close()
+        self.link = link
+        self.session = link.gateway_id << GATEWAY_SHIFT | 1
+        self._want(link)
+        self._watch_pid(core.pid)
+        self._turn()
+        for request_id, pending in list(self.waiting.queries.items()):
+            self._ask_again(request_id, pending)
+        return link
+
+    async def _settle(self, link: Link) -> None:
+        """Resolve what was on its way to the core before this one, then let requests in."""
+        last, as_of = await self._ask_session()
+        self._deliver_up_to(link, link.position)
+        before = list(self.waiting.commands)
+        self._fail_sequenced(before, last)
+        never = CoreAway("the core died before it read the command: never executed")
+        for request_id in before:
+            self.waiting.fail(request_id, never)
+        self.next_request_id = max(self.next_request_id, last + REQUEST_ID_GAP)
+        if self._has_gap(link, as_of):
+            self._lost()
+        link.reader.see(as_of)
+        self._settled_epoch = link.core.epoch
+        if _is_alive(link.core.pid):
+            self._there.set()
+
+    def _ask_again(self, request_id: int, pending: PendingQuery) -> None:
+        pending.parts.clear()
+        try:
+            self.offer(pending.slot, request_id, canceling=False)
+        except RingFull as error:
+            self.waiting.fail_query(request_id, error)
+
+    def _has_gap(self, link: Link, as_of: int) -> bool:
+        """Are there events of this journal that neither the old ring nor the new one showed?"""
+        before = int(link.reader.row["seen_sequence"])
+        if before == 0:
+            return False  # There was no ring before.
+        return link.reader.seen[0] < as_of or link.first_sequence() > before + 1
+
+    def _watch_pid(self, pid: int) -> None:
+        self._forget_pid()
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except OSError:  # It is dead already, or this system cannot: core.json is read anyway.
+            return
+        self._loop.add_reader(self._pidfd, self._core_died)
+
+    def _core_died(self) -> None:
+        self._forget_pid()
+        self._leave("the core has died")
+        for request_id in list(self._asking):
+            self.waiting.fail_query(request_id, CoreAway("the core has died"))
+        self._turn()  # What it published before is true.
+        self._changed.set()
+
+    def _forget_pid(self) -> None:
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    async def close(self) -> None:
+        """Let go of everything.  Who still waits gets OutcomeUnknown."""
+        self._there.clear()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.waiting.fail_all("the gateway was closed")
+        self._forget_pid()
+        if self._turn_handle is not None:
+            self._turn_handle.cancel()
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+    @property
+    def is_there(self) -> bool:
+        """Is there a core that takes requests?"""
+        return self._there.is_set()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,154 @@
+"""The adapter's end of the rings: commands and queries out, answers and public events in.
+
+One asyncio object per process.  ``Channel`` moves the bytes and follows the core through its lives;
+this is what handlers see.  (architecture.md, decisions 11-18)
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from adapters.channel import Channel, EventsCallback
+from adapters.correlation import (
+    Answer,
+    CoreAway,
+    GatewayError,
+    OutcomeUnknown,
+    RingFull,
+    Rows,
+)
+from core.constants import COMMAND_SLOTS_MAX, SLOT_BYTES
+from core.messages import CANCELING, KIND_AT
+
+__all__ = ["Answer", "CoreAway", "Gateway", "GatewayError", "OutcomeUnknown", "RingFull"]
+
+ALL_KINDS: Final = frozenset(range(126))
+
+
+class Gateway:
+    """See ``attach``.  Not thread-safe: it belongs to one event loop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def attach(cls, data: Path, name: str, timeout_s: float) -> "Gateway":
+        """Wait for a core that serves gateway ``name`` on ``data`` and attach to it.
+
+        CoreAway when there is none after ``timeout_s``; the message says what was found last.
+        """
+        (data / "run").mkdir(parents=True, exist_ok=True)
+        channel = Channel(data, name)
+        try:
+            await channel.until_there(asyncio.get_running_loop().time() + timeout_s)
+        except BaseException:
+            await channel.close()
+            raise
+        return cls(channel)
+
+    async def command(self, slots: bytes, timeout_s: float) -> Answer:
+        """Send one command (1-4 slots) and wait for its events.
+
+        Request id, session, gateway, schema and slot count are set here.  RingFull: not sent.
+        CoreAway: never executed.  OutcomeUnknown: it may be in the journal (``sequenced``: it is).
+        """
+        deadline = self._loop.time() + timeout_s
+        slot_count, rest = divmod(len(slots), SLOT_BYTES)
+        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
+            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
+        channel, waiting = self._channel, self._channel.waiting
+        await channel.until_there(deadline)
+        request_id = channel.next_request_id
+        channel.next_request_id += 1
+        channel.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING)
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        waiting.commands[request_id] = future
+        late = OutcomeUnknown(f"no answer to the command within {timeout_s} s")
+        timer = self._loop.call_at(deadline, waiting.fail, request_id, late)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            waiting.commands.pop(request_id, None)
+
+    async def query(self, query: bytes, timeout_s: float) -> Rows:
+        """Send one query and wait for all its replies (rows of REPLY).
+
+        CoreAway, RingFull, OutcomeUnknown: no effect in any case.
+        """
+        deadline = self._loop.time() + timeout_s
+        if len(query) != SLOT_BYTES:
+            raise ValueError(f"query: expected one slot of 128 bytes, got {len(query)} bytes")
+        await self._channel.until_there(deadline)
+        return await self._channel.ask(query, deadline)
+
+    def on_events(
+        self,
+        callback: EventsCallback,
+        kinds: Iterable[int] = ALL_KINDS,
+        *,
+        history: bool = False,
+    ) -> None:
+        """Call with batches (copies) of all events of these kinds, each once, in order.
+
+        ``history``: first, now, with those that the ring still holds.  A core's restart repeats
+        nothing: events are told apart by (sequence, index).
+        """
+        self._channel.subscribe(callback, frozenset(kinds), history=history)
+
+    def on_lapped(self, callback: Callable[[], None]) -> None:
+        """Call when public events were lost: read again by query."""
+        self._channel.lapped_callbacks.append(callback)
+
+    @property
+    def gateway_id(self) -> int:
+        """The top byte of the session."""
+        return self._channel.link.gateway_id if self._channel.link is not None else 0
+
+    @property
+    def session(self) -> int:
+        """The one session of this gateway."""
+        return self._channel.session
+
+    @property
+    def epoch(self) -> int:
+        """The life of the core that was attached to last."""
+        return self._channel.link.core.epoch if self._channel.link is not None else 0
+
+    @property
+    def durability(self) -> str:
+        """``sync`` or ``relaxed``."""
+        return self._channel.link.core.durability if self._channel.link is not None else ""
+
+    @property
+    def lapped_count(self) -> int:
+        """How often this reader was overtaken by the core."""
+        return self._channel.lapped_count
+
+    @property
+    def ready(self) -> bool:
+        """Can orders be placed now?"""
+        link = self._channel.link
+        return link is not None and self._channel.is_there and link.counter("ready") == 1
+
+    @property
+    def sequence(self) -> int:
+        """The newest sequence that the core has applied, as far as is known here."""
+        link = self._channel.link
+        return link.counter("sequence") if link is not None else 0
+
+    def counters(self) -> dict[str, int]:
+        """Counters of the core and of this gateway, by label."""
+        link, waiting = self._channel.link, self._channel.waiting
+        return {
+            **(link.counters() if link is not None else {}),
+            "gateway_lapped": self.lapped_count,
+            "gateway_commands_waiting": len(waiting.commands),
+            "gateway_queries_waiting": len(waiting.queries),
+        }
+
+    async def close(self) -> None:
+        """Let go of the rings.  Who still waits gets OutcomeUnknown."""
+        await self._channel.close()

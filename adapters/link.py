@@ -1,0 +1,163 @@
+"""The adapter's attachment to one life of the core: its rings, the events, the counters.
+
+The core writes DATA/run/core.json (atomically) when its segments exist and it is about to serve,
+and removes it at a clean stop.  Another epoch in it means another core: a new link.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from core.atomics import full_fence, store_word
+from core.counters import Counters, attach_counters
+from core.drain import EventReader
+from core.messages import EVENT, REPLY
+from core.output import LAPPED, OutputRing, attach_output, oldest, read
+from core.ring import Ring, attach_inbound, attach_replies, has_work, offer, take
+from core.shm import SegmentError
+from core.wake import open_fifo, wake
+
+TAKE_REPLIES: Final = 256
+HISTORY_EVENTS: Final = 4_096
+
+
+class CoreFile(msgspec.Struct, frozen=True):
+    """What DATA/run/core.json says."""
+
+    epoch: int
+    pid: int
+    shm: str
+    durability: str
+    gateways: dict[str, int]
+    journal_uuid: str
+
+
+def read_core_file(run: Path) -> CoreFile | None:
+    """The core that serves now; None when there is none.
+
+    ValueError when the file holds something else.
+    """
+    path = run / "core.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=CoreFile)
+    except FileNotFoundError:
+        return None
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ValueError(f"{path}: expected the description of a running core: {error}") from None
+
+
+class Link:
+    """Rings, counters and wake-up of one epoch; ``close`` unmaps all of it."""
+
+    def __init__(self, core: CoreFile, name: str, run: Path, cursor: int | None) -> None:
+        """Attach; events are read from ``cursor`` on, None: from now on.
+
+        SegmentError when a segment is not there (the core is starting, or gone) or does not fit.
+        """
+        if name not in core.gateways:
+            known = ", ".join(sorted(core.gateways)) or "none"
+            raise SegmentError(f"gateway {name!r}: not known to the core, which serves {known}")
+        self.core = core
+        self.gateway_id = core.gateways[name]
+        self._open: list[Ring | OutputRing | Counters] = []
+        self._fd = -1
+        try:
+            self.output: OutputRing = self._opened(attach_output(core.shm, core.epoch))
+            self._counters: Counters = self._opened(attach_counters(core.shm, core.epoch))
+            inbound = attach_inbound(core.shm, name, self.gateway_id, core.epoch)
+            self.inbound: Ring = self._opened(inbound)
+            replies = attach_replies(core.shm, name, self.gateway_id, core.epoch)
+            self._replies: Ring = self._opened(replies)
+            self._fd = open_fifo(run, "core")
+        except BaseException:
+            self.close()
+            raise
+        start = self.output.position if cursor is None else cursor
+        self.reader = EventReader(self.output, self.gateway_id, start)
+        newest = self._read(start - 1, 1) if cursor is None and start else None
+        if newest is not None and len(newest):
+            self.reader.row["sequence"] = newest[0]["sequence"]
+            self.reader.row["index"] = newest[0]["index"]
+        self._reply_rows = np.zeros(TAKE_REPLIES, REPLY)
+
+    def _opened(self, part: Any) -> Any:
+        self._open.append(part)
+        return part
+
+    @property
+    def position(self) -> int:
+        """Events that the core has published in this epoch."""
+        return self.output.position
+
+    def offer(self, address: int, slot_count: int, *, canceling: bool) -> bool:
+        """Offer one command or query and wake the core if it sleeps; False: no room."""
+        if not offer(self.inbound.end, address, slot_count, int(canceling)):
+            return False
+        wake(self.output.sleeping_at, self._fd)
+        return True
+
+    def take_replies(self) -> "np.ndarray[Any, Any]":
+        """Replies that have come, a copy; at most TAKE_REPLIES of them."""
+        count = take(self._replies.end, int(self._reply_rows.ctypes.data), len(self._reply_rows))
+        return self._reply_rows[:count].copy()
+
+    def sleep(self) -> None:
+        """From here on the core writes a byte when there is something; look again after this."""
+        store_word(self.inbound.sleeping_at, 1)
+        full_fence()
+
+    def awake(self) -> None:
+        """From here on the core writes no byte."""
+        store_word(self.inbound.sleeping_at, 0)
+
+    def has_replies(self) -> bool:
+        """Is there a reply that was not taken?"""
+        return has_work(self._replies.end) == 1
+
+    def has_events(self) -> bool:
+        """Is there an event that was not read?"""
+        return self.output.position != self.reader.cursor
+
+    def first_sequence(self) -> int:
+        """Sequence of the first event of this epoch; 0: none, or no longer in the ring."""
+        events = self._read(0, 1)
+        return int(events[0]["sequence"]) if len(events) else 0
+
+    def history(self) -> "list[np.ndarray[Any, Any]]":
+        """The events still in the ring that lie before the reader's cursor, oldest first."""
+        batches: list[np.ndarray[Any, Any]] = []
+        cursor = min(oldest(self.output.end), self.reader.cursor)
+        while cursor < self.reader.cursor:
+            events = self._read(cursor, min(HISTORY_EVENTS, self.reader.cursor - cursor))
+            if not len(events):  # Lapped: what was read is older than what is left.
+                batches.clear()
+                cursor = min(oldest(self.output.end), self.reader.cursor)
+                continue
+            batches.append(events)
+            cursor += len(events)
+        return batches
+
+    def _read(self, cursor: int, count: int) -> "np.ndarray[Any, Any]":
+        rows = np.zeros(count, EVENT)
+        done = read(self.output.end, cursor, int(rows.ctypes.data), count)
+        return rows[: 0 if done == LAPPED else done]
+
+    def counters(self) -> dict[str, int]:
+        """Counters of the core by label, and how full this gateway's ring is."""
+        return {**self._counters.values(), "inbound_fill": self.inbound.fill()}
+
+    def counter(self, label: str) -> int:
+        """One counter of the core."""
+        return self._counters[label]
+
+    def close(self) -> None:
+        """Unmap everything; nothing of this link may be used any more."""
+        for part in self._open:
+            part.close()
+        self._open.clear()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
