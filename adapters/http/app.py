@@ -4,7 +4,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from adapters.http import account, admin, market, orders, problems, system
 from adapters.http.body import BODY_BYTES_MAX
 from adapters.http.exchange import EXCHANGE, Exchange
-from adapters.http.problems import Problem
+from adapters.http.problems import REQUEST_ID, SEQ, Problem
 from adapters.http.system import REGISTRY, registry_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -77,7 +77,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Around every request: its id and headers, errors as problems, its count and duration."""
     start = time.perf_counter()
     exchange = request.app[EXCHANGE]
-    request["request_id"] = request_id = f"{_PREFIX}-{next(_numbers):x}"
+    request[REQUEST_ID] = request_id = f"{_PREFIX}-{next(_numbers):x}"
     try:
         response = await handler(request)
     except Problem as problem:
@@ -92,10 +92,9 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.exception("request failed", request_id=request_id, path=request.rel_url.raw_path)
         internal = Problem("internal", "an error of the exchange; look the outcome up")
         response = _answer(internal, request, exchange)
-    seq: Any = request.get("seq")
     response.headers["X-Request-Id"] = request_id
     response.headers["Server-Time"] = str(time.time_ns() // 1_000)
-    response.headers["X-Seq"] = str(exchange.sequence if seq is None else seq)
+    response.headers["X-Seq"] = str(request.get(SEQ, exchange.sequence))
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
     seconds = time.perf_counter() - start
@@ -105,7 +104,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _answer(problem: Problem, request: web.Request, exchange: Exchange) -> web.Response:
     seq = problem.extra.get("seq", exchange.sequence)
-    request["seq"] = seq
+    request[SEQ] = seq
     return problems.response(problem, request, seq)
 
 

@@ -6,6 +6,8 @@ import msgspec
 from aiohttp import web
 
 CONTENT_TYPE: Final = "application/problem+json"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+SEQ: Final = web.RequestKey("seq", int)
 TYPE_BASE: Final = "https://outcry.invalid/problems/"
 
 
@@ -119,7 +121,7 @@ def response(problem: Problem, request: web.Request, seq: int) -> web.Response:
         "code": problem.code,
         "detail": _clean(problem.detail),
         "instance": _clean(request.rel_url.raw_path),
-        "request_id": request["request_id"],
+        "request_id": request[REQUEST_ID],
         "seq": seq,
         "retryable": kind.retryable,
         **problem.extra,

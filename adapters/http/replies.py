@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from adapters.http.exchange import EXCHANGE, Exchange
-from adapters.http.problems import Fault, Problem
+from adapters.http.problems import SEQ, Fault, Problem
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -19,7 +19,7 @@ def answer(
     headers: dict[str, str] | None = None,
 ) -> web.Response:
     """``body`` as JSON; its ``seq`` goes into X-Seq."""
-    request["seq"] = body.get("seq")
+    request[SEQ] = body["seq"]
     return web.Response(
         status=status,
         body=_ENCODER.encode(body),
