@@ -10,10 +10,12 @@ import errno
 import os
 import signal
 import sys
-import time
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from core.journal.errors import JournalRefused
 from core.journal.segments import (
     journal_directory,
     make_segment,
@@ -24,13 +26,11 @@ PR_SET_PDEATHSIG: Final = 1
 POLL_S: Final = 0.2
 PACE_BYTES_PER_S: Final = 96 << 20
 RETRY_S: Final = 2.0
-EX_USAGE: Final = 64
+PAUSE: Final = threading.Event()  # Never set: a sleep, without reading a clock.
 
 
 def end_with_parent(parent_pid: int) -> None:
-    """Be killed when the parent dies; at once when it already has.  0: there is none to watch."""
-    if parent_pid == 0:
-        return
+    """Be killed when the parent dies; end at once when it already has."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         sys.exit(0)
@@ -49,17 +49,11 @@ def prepare(directory: Path, size: int, spares: int, *, prewritten: bool) -> boo
     used, empty = spare_count(directory)
     if used == 0 or empty >= spares:
         return False
-    begun = time.monotonic()
-    written = 0
 
     def pace(count: int) -> None:
-        nonlocal written
-        written += count
-        ahead = written / PACE_BYTES_PER_S - (time.monotonic() - begun)
-        if ahead > 0 and spare_is_left:
-            time.sleep(ahead)
+        if empty:  # With none left the core may be waiting: no pauses then.
+            PAUSE.wait(count / PACE_BYTES_PER_S)
 
-    spare_is_left = empty > 0  # With none left the core may be waiting: no pauses then.
     return make_segment(directory, used + empty + 1, size, prewritten=prewritten, pace=pace)
 
 
@@ -68,7 +62,9 @@ def run(data: Path, size: int, spares: int, *, prewritten: bool) -> None:
     reported = False
     while True:
         pause_s = POLL_S
-        directory = journal_directory(data)
+        directory = None
+        with suppress(JournalRefused):  # The core finds it too, and says so.
+            directory = journal_directory(data)
         if directory is not None:
             try:
                 while prepare(directory, size, spares, prewritten=prewritten):
@@ -80,7 +76,7 @@ def run(data: Path, size: int, spares: int, *, prewritten: bool) -> None:
                     sys.stderr.flush()
                 reported = True
                 pause_s = RETRY_S
-        time.sleep(pause_s)
+        PAUSE.wait(pause_s)
 
 
 def main() -> None:
@@ -90,9 +86,10 @@ def main() -> None:
     parser.add_argument("--segment-bytes", type=int, default=64 << 20)
     parser.add_argument("--spares", type=int, default=2)
     parser.add_argument("--durability", choices=("sync", "relaxed"), default="sync")
-    parser.add_argument("--parent", type=int, default=0, help="end when this process does")
+    parser.add_argument("--allow-volatile", action="store_true", help="nothing here depends on it")
+    parent_pid = os.getppid()
     given = parser.parse_args()
-    end_with_parent(given.parent)
+    end_with_parent(parent_pid)
     os.umask(0o077)
     be_idle()
     run(given.data, given.segment_bytes, given.spares, prewritten=given.durability == "sync")

@@ -6,13 +6,13 @@ A sealed segment with any fault refuses; the end of the newest one is judged by
 ``core.journal.tail``.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from core.clock import sleep_ns
 from core.constants import SLOT_BYTES
 from core.journal import header as headers
 from core.journal.access import structure
@@ -49,7 +49,7 @@ scan_row: Final = structure(SCAN)
 
 BATCH_SLOTS: Final = 16_384  # 2 MiB: stays in the cache between reading and applying.
 LIVE_TURNS: Final = 200
-LIVE_PAUSE_S: Final = 0.005
+LIVE_PAUSE_NS: Final = 5_000_000
 
 
 class Commands(NamedTuple):
@@ -179,7 +179,7 @@ class Walk:
         """Beside a live writer: read the tail again after a pause; False when that is in vain."""
         if turns >= LIVE_TURNS or not self._is_live():
             return False
-        time.sleep(LIVE_PAUSE_S)
+        sleep_ns(LIVE_PAUSE_NS)
         content.reload(self.state.offset)
         return True
 

@@ -9,8 +9,8 @@ import ctypes
 import errno
 import os
 import re
+import secrets
 import stat
-import time
 import uuid as uuids
 from collections.abc import Callable
 from pathlib import Path
@@ -137,7 +137,7 @@ def make_segment(
     each chunk.  Raises OSError when there is no room.
     """
     target = segment_path(directory, segment_no)
-    draft = directory / f"{target.name}.{os.getpid()}.{time.monotonic_ns()}.tmp"
+    draft = directory / f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     fd = open_file(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         os.posix_fallocate(fd, 0, size)
@@ -148,8 +148,8 @@ def make_segment(
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         os.link(draft, target)
         return True
-    except FileExistsError:
-        return False
+    except (FileExistsError, FileNotFoundError):
+        return False  # Somebody else made it, or a starting core cleared the drafts away.
     finally:
         os.close(fd)
         draft.unlink(missing_ok=True)

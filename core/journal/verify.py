@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.journal import witness
 from core.journal.create import HINT_PLACE
@@ -67,3 +67,8 @@ def verify(data: Path) -> Verified:
         tail_bytes=tail.extent,
         live=live,
     )
+
+
+def run(data: Path) -> dict[str, Any]:
+    """As ``verify``, as flat fields for the command line."""
+    return verify(data)._asdict()
