@@ -26,7 +26,7 @@ FAILED: Final = 70
 CONFIGURATION: Final = 78
 
 PR_SET_PDEATHSIG: Final = 1
-PARENT_CHECK_S: Final = 0.5
+PARENT_CHECK_S: Final = 0.25
 STOP_GRACE_S: Final = 5.0
 ORPHAN_GRACE_S: Final = 0.4  # With the check's period below the second that contract.md gives.
 LEVELS: Final = {
@@ -178,20 +178,22 @@ async def _serve(settings: Settings, service: Service, parent: int) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
 
-    def stop(reason: str, grace_s: float) -> None:
+    def stop(reason: str) -> None:
+        orphaned = os.getppid() != parent  # Then the signal may be the kernel's word of it.
+        loop.call_later(ORPHAN_GRACE_S if orphaned else STOP_GRACE_S, _leave)
         if not stopping.is_set():
             logger(settings.name).info("stopping", reason=reason)
             stopping.set()
-            loop.call_later(grace_s, _leave)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # A supervisor acts on SIGINT for us.
-            loop.add_signal_handler(number, stop, signal.Signals(number).name, STOP_GRACE_S)
+            loop.add_signal_handler(number, stop, signal.Signals(number).name)
 
     def check_parent() -> None:
         if os.getppid() != parent:
-            stop("the parent process is gone", ORPHAN_GRACE_S)
-        loop.call_later(PARENT_CHECK_S, check_parent)
+            stop("the parent process is gone")
+        else:
+            loop.call_later(PARENT_CHECK_S, check_parent)
 
     check_parent()
     await service(settings, stopping)

@@ -4,6 +4,7 @@ Every step can be done again: names are unique in the core, deposits have a clie
 so a process that dies in between is repaired by the next one.
 """
 
+import asyncio
 from typing import Any, Final
 
 from adapters.gateway import Answer, OutcomeUnknown
@@ -62,6 +63,16 @@ async def account_of(exchange: Exchange, name: str) -> int:
     known = exchange.accounts.get(name)
     if known is not None:
         return known
+    making = exchange.making.get(name)
+    if making is None:  # Requests that come meanwhile wait for this one, and share its fate.
+        making = exchange.making[name] = asyncio.create_task(_make_account(exchange, name))
+        making.add_done_callback(lambda _done: exchange.making.pop(name, None))
+    number = await asyncio.shield(making)
+    exchange.accounts[name] = number
+    return number
+
+
+async def _make_account(exchange: Exchange, name: str) -> int:
     number = await find_account(exchange, name)
     if number is None:
         slot = records.command(messages.CREATE_ACCOUNT, name=name.encode())
@@ -69,7 +80,6 @@ async def account_of(exchange: Exchange, name: str) -> int:
     if number <= RESERVED_ACCOUNTS:
         raise Problem("forbidden", f"the account {name!r} belongs to the exchange")
     await _grant(exchange, number)
-    exchange.accounts[name] = number
     return number
 
 

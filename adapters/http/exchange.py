@@ -4,6 +4,7 @@ The three ways in which a command can fail are kept apart (api.md §C.3): not se
 seen (503, never executed), and not known (504).
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
@@ -54,6 +55,7 @@ class Exchange:
         self.metrics = HttpMetrics()
         self.feed = Feed(self.reference)
         self.accounts: dict[str, int] = {}
+        self.making: dict[str, asyncio.Task[int]] = {}  # Accounts that are looked up or made now.
         self._in_flight: set[tuple[int, str]] = set()
         self._epoch = 0
 

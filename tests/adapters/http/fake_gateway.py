@@ -1,7 +1,7 @@
 """A gateway without a core: reference data of two instruments, scripted answers, what was sent."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -222,13 +222,11 @@ class FakeGateway:
         return rows
 
 
-def _packed_items(values: list[tuple[int, ...]]) -> Rows:
+def _packed_items(values: Sequence[tuple[int, ...]]) -> Rows:
     per_reply = messages.AMOUNTS_PER_REPLY
     rows = np.zeros(max(1, -(-len(values) // per_reply)), REPLY)
     for place, reply in enumerate(rows):
-        items = np.array(
-            values[place * per_reply : (place + 1) * per_reply], messages.AMOUNT_ITEM
-        )
+        items = np.array(values[place * per_reply : (place + 1) * per_reply], messages.AMOUNT_ITEM)
         reply["count"] = len(items)
         reply["body"][: items.nbytes] = items.view(np.uint8)
     return rows
