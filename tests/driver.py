@@ -43,7 +43,6 @@ class OrderRow(NamedTuple):
     hold: int
     created_ns: int
     updated_ns: int
-    sequence: int
     account: int
     instrument: int
     order_session: int
@@ -105,7 +104,7 @@ class EngineDriver:
             row[name] = messages.packed(value, 36) if isinstance(value, str) else value
         replies = self.runner.query(row.tobytes())
         assert (replies["request_id"] == self._request_id).all()
-        assert (replies["session"] == SESSION).all()
+        assert (replies["session"] == row["session"]).all()
         assert (replies["kind"] == kind).all()
         assert replies["index"].tolist() == list(range(len(replies)))
         flags = replies["flags"].tolist()
@@ -183,10 +182,10 @@ class EngineDriver:
             )
         )
 
-    def session_request_id(self, session: int) -> int | None:
-        """The newest request id of a session; None: not known."""
-        replies = self.query(messages.QUERY_SESSION, order_id=session).view(NAME_REPLY)
-        return None if replies["reason"][0] else int(replies["last_request_id"][0])
+    def session_request_id(self, session: int) -> int:
+        """The newest request id of a session; 0: none."""
+        replies = self.query(messages.QUERY_SESSION, session=session).view(NAME_REPLY)
+        return int(replies["last_request_id"][0])
 
     def instruments(self) -> list[tuple[int, str, int, int]]:
         """Number, symbol, multiplier, last price of every instrument."""

@@ -236,6 +236,8 @@ class Exchange:
         return command.order_id if isinstance(command, Targeted) else 0
 
     def _reject(self, command: Command, rejected: Rejected, order_id: int) -> Event:
+        if isinstance(command, OtherKind) or command.schema != 1:
+            return self._reject_unread(command, rejected)
         is_place = isinstance(command, PlaceOrder)
         sells = isinstance(command, PlaceOrder) and command.side == SELL
         return self._answer(command)._replace(
@@ -248,6 +250,19 @@ class Exchange:
             flags=SELL_SIDE if sells else 0,
         )
 
+    def _reject_unread(self, command: Command, rejected: Rejected) -> Event:
+        """Of another kind or schema only the prefix and the place of the id are known."""
+        name = command.name if isinstance(command, Create) else ""
+        return Event(
+            kind="COMMAND_REJECTED",
+            session=command.session,
+            account=command.account,
+            instrument=command.instrument,
+            client_order_id=getattr(command, "client_order_id", name),
+            leaves=command.kind,
+            reason=rejected.reason,
+        )
+
     def _answer(self, command: Command) -> Event:
         """What a reject takes over from its command."""
         event = Event(
@@ -255,7 +270,7 @@ class Exchange:
         )
         if isinstance(command, Create):
             return event._replace(instrument=0, client_order_id=command.name)
-        if isinstance(command, Keyed | OtherKind):
+        if isinstance(command, Keyed):
             event = event._replace(client_order_id=command.client_order_id)
         if isinstance(command, Money):
             return event._replace(instrument=command.asset, qty=command.amount)

@@ -306,7 +306,7 @@ class Scenario:
         again = replace(old, request_id=self.sequence + 1, session=chance.choice(SESSIONS))
         kind = chance.randrange(6)
         if kind == 0 and isinstance(again, PlaceOrder):
-            return replace(again, qty=again.qty + 1)
+            return replace(again, qty=min(again.qty + 1, WORD_MAX))
         if kind == 1:
             return replace(again, account=self._account())
         if kind == 2:

@@ -11,6 +11,7 @@ from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, Order, Sizes
 from tests.model.strategies import Scenario
 
 STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4}
+REJECTED = 5
 
 
 class Pair:
@@ -105,9 +106,20 @@ class Pair:
             assert got == expected, (command.account, name)
 
     def _expected_row(self, account: int, name: str) -> OrderRow | str:
-        order_id = self.twin.lookup(account, name)
-        order = self.twin.trading.rows.find(order_id) if order_id else None
-        return "UNKNOWN_ORDER" if order is None else _row_of(order)
+        record = self.twin.ids.find(account, name)
+        order = self.twin.trading.rows.find(record.order_id) if record else None
+        if order is not None:
+            return _row_of(order)
+        if record is None or not record.reason:
+            return "UNKNOWN_ORDER"
+        nothing = OrderRow(**dict.fromkeys(OrderRow._fields, 0))  # type: ignore[arg-type]
+        return nothing._replace(
+            order_id=record.order_id,
+            account=account,
+            end_reason=record.reason,
+            status=REJECTED,
+            client_order_id=name,
+        )
 
 
 def _row_of(order: Order) -> OrderRow:
@@ -123,7 +135,6 @@ def _row_of(order: Order) -> OrderRow:
         hold=order.hold + order.hold_fee,
         created_ns=order.created_ns,
         updated_ns=order.updated_ns,
-        sequence=order.sequence,
         account=order.account,
         instrument=order.instrument,
         order_session=order.session,
