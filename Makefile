@@ -57,8 +57,10 @@ test-pure: setup  ## the core in plain Python, on small samples
 test-rest: compile  ## adapters, replay, tools, benchmarks (each for a moment)
 	$(PYTEST) tests $(addprefix --ignore=,$(CORE))
 
-bench: compile  ## all benchmarks, small
-	@for name in kernel ring journal; do $(BIN)/outcry bench $$name; echo; done
+bench: compile  ## all benchmarks, small; the kernel over the flows in OUTCRY_FLOWS
+	@for name in ring journal; do echo "$$name"; $(BIN)/outcry bench $$name; echo; done
+	@for flow in $(wildcard $(OUTCRY_FLOWS)/*.flow); do \
+		$(BIN)/outcry bench kernel --no-risk --flow $$flow; echo; done
 
 compile: setup  ## compile the kernels, with progress; does nothing when it is done
 	@$(BIN)/outcry compile

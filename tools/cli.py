@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -150,21 +150,23 @@ def bench(
     flow: Annotated[Path | None, typer.Option("--flow", help="Order flow file (kernel).")] = None,
     no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, help="How long (ring, journal).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a part, with a baseline in the same run."""
     from tools import benches
 
-    benches.known(name)
+    options = benches.Options(flow, no_risk, ids, seconds)
+    benches.check(name, options)
     _compile()
-    options = {"flow": flow, "no_risk": no_risk, "ids": ids}
-    _print(benches.run(name, {key: value for key, value in options.items() if value}), as_json)
+    _print(benches.run(name, options), as_json=as_json)
 
 
 @journal_app.command("verify")
 def journal_verify(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Check every byte; exit 0 and the last sequence, or 80 with file, offset, reason."""
-    _compile()
     from core.journal import verify
 
     _print(verify.run(_directory(data)), as_json=as_json)
@@ -180,7 +182,6 @@ def journal_dump(
     """Print commands of the journal."""
     if form not in ("text", "jsonl", "csv"):
         _refuse(f"--format: expected text, jsonl or csv, got {form!r}")
-    _compile()
     from tools import journal_dump as dump
 
     for line in dump.lines(_directory(data), first, last, form):
@@ -207,7 +208,7 @@ def _flags(*given: tuple[str, str, str | None]) -> dict[str, tuple[str, str]]:
     return {key: (option, value) for key, option, value in given if value is not None}
 
 
-def _print(fields: dict[str, object], as_json: bool) -> None:
+def _print(fields: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(fields))
         return

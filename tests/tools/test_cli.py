@@ -33,7 +33,10 @@ def _outcry(
         (("journal", "dump", "--format", "xml"), "--format: expected text, jsonl or csv"),
         (("replay", "--to", "x"), "Invalid value for '--to'"),
         (("replay", "--from-snapshot"), "--from-snapshot: this version writes no snapshots"),
-        (("bench", "nope"), "expected one of"),
+        (("bench", "kernal"), "got 'kernal'; did you mean kernel?"),
+        (("bench", "kernel"), "bench kernel: expected --flow FILE"),
+        (("bench", "kernel", "--flow", "none"), "--flow: no such file: none"),
+        (("bench", "ring", "--ids"), "bench ring: does not take --ids"),
     ],
 )
 def test_usage_errors_exit_64_with_one_sentence(arguments: tuple[str, ...], complaint: str) -> None:

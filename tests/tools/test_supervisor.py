@@ -1,5 +1,6 @@
 """The supervisor over fake children: restarts, delays, exit codes, signals, its own death."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,8 +38,8 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
     yield begin
     for process in begun:
-        if process.poll() is None:
-            process.kill()
+        with contextlib.suppress(ProcessLookupError):  # Its children, too, should they be left.
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

@@ -55,6 +55,9 @@ def test_the_ready_line_names_http_fix_and_data(tmp_path: Path) -> None:
     assert words["data"] == str(tmp_path / "new" / "data")
     names = {path.name for path in (tmp_path / "new" / "data" / "run").iterdir()}
     assert names == {"http.pid", "supervisor.pid", "supervisor.lock"}
+    child = (tmp_path / "new" / "data" / "run" / "http.pid").read_text().strip()
+    held = [os.readlink(entry) for entry in Path(f"/proc/{child}/fd").iterdir()]
+    assert any(name.endswith("supervisor.lock") for name in held), "children hold the lock too"
     assert _stop(process) == 0
 
 
