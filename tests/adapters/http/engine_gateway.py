@@ -1,0 +1,82 @@
+"""A gateway over the real engine in this process: no rings, no journal, the same answers."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from adapters.gateway import Answer
+from core import messages
+from core.limits import SMALL
+from core.messages import COMMAND, NAME_REPLY, QUERY, REPLY
+from core.sequencer.runner import Runner
+from tests.driver import ID_KEY
+
+Rows = np.ndarray[Any, Any]
+SESSION = 1 << 24 | 1
+START_NS = 1_763_650_000_000_000_000
+
+
+class EngineGateway:
+    """What ``adapters.http.exchange.Link`` asks for."""
+
+    epoch = 1
+    durability = "sync"
+    ready = True
+
+    def __init__(self) -> None:
+        self.runner = Runner(SMALL, ID_KEY)
+        self.sequence = 0
+        self._request_id = 0
+        self._publish: Callable[[Rows], None] = lambda _events: None
+
+    def counters(self) -> dict[str, int]:
+        return {}
+
+    def on_lapped(self, callback: Callable[[], None]) -> None:
+        pass
+
+    def on_events(
+        self, callback: Callable[[Rows], None], kinds: Iterable[int], *, history: bool
+    ) -> None:
+        self._publish = callback
+
+    async def close(self) -> None:
+        pass
+
+    async def command(self, slots: bytes, timeout_s: float) -> Answer:
+        await asyncio.sleep(0)
+        self.sequence += 1
+        self._request_id += 1
+        rows = np.frombuffer(slots, COMMAND).copy()
+        rows["sequence"][0] = self.sequence
+        rows["timestamp_ns"][0] = START_NS + self.sequence * 1_000
+        rows["request_id"][0] = self._request_id
+        rows["session"][0], rows["gateway"][0] = SESSION, 1
+        assert self.runner.apply(rows.view(np.uint8)) == 1
+        events = self.runner.events().copy()
+        self.runner.check()
+        assert events["fee"][0] == self._request_id
+        assert events["flags"][-1] & messages.LAST
+        self._publish(events)
+        own = (events["kind"] == messages.FILL) & (events["order_id"] == events["order_id"][0])
+        fills = events[own]
+        return Answer(
+            sequence=self.sequence,
+            events=events,
+            truncated=False,
+            fill_count=len(fills),
+            filled_qty=int(fills["qty"].sum()),
+            fees=int(fills["fee"].sum()),
+        )
+
+    async def query(self, query: bytes, timeout_s: float) -> Rows:
+        await asyncio.sleep(0)
+        row = np.frombuffer(query, QUERY).copy()
+        if row["kind"][0] == messages.QUERY_STATE:
+            reply = np.zeros(1, NAME_REPLY)
+            reply["id"] = self.sequence
+            reply["name"] = messages.packed(self.runner.state_hash().hex(), 36)
+            return reply.view(REPLY)
+        return self.runner.query(row.tobytes())
