@@ -54,6 +54,19 @@ def kernel(function: Function) -> Function:
     return compiled
 
 
+def inlined(function: Function) -> Function:
+    """A kernel whose body goes into its callers' machine code.
+
+    For the small functions of the hot path: numba's calling convention (status and result through
+    memory) costs more than most of them do, and LLVM's own judgement leaves them out of line.
+    """
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(
+        function
+    )
+    _kernels.append(compiled)
+    return compiled
+
+
 def kernels() -> list[Any]:
     """Every compiled function that has been declared so far, in order of declaration."""
     return list(_kernels)

@@ -14,7 +14,7 @@ LINK.  Unlinking is then two stores without a test.
 from typing import Final
 
 
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.layout import offset_of, record
 from core.memory import Record, pointer
 
@@ -365,7 +365,7 @@ assert PAGE.itemsize == 1 << PAGE_SHIFT and COLD.itemsize == 1 << COLD_SHIFT
 assert (STATE.itemsize - COUNTERS_AT) % 8 == 0
 
 
-@kernel
+@inlined
 def link_row(state: Record, unit: int) -> Record:
     """The link of any unit of the arena."""
     if VERIFY:
@@ -373,21 +373,21 @@ def link_row(state: Record, unit: int) -> Record:
     return link_at(state.arena + (unit << UNIT_SHIFT))
 
 
-@kernel
+@inlined
 def level_row(state: Record, unit: int) -> Record:
     if VERIFY:
         assert 64 <= unit < state.order_base
     return level_at(state.arena + (unit << UNIT_SHIFT))
 
 
-@kernel
+@inlined
 def order_row(state: Record, slot: int) -> Record:
     if VERIFY:
         assert 0 < slot <= state.slots_used
     return order_at(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
 
 
-@kernel
+@inlined
 def order_of_unit(state: Record, unit: int) -> Record:
     if VERIFY:
         assert state.order_base < unit <= state.order_base + 2 * state.slots_used
@@ -395,75 +395,75 @@ def order_of_unit(state: Record, unit: int) -> Record:
     return order_at(state.arena + (unit << UNIT_SHIFT))
 
 
-@kernel
+@inlined
 def slot_of_unit(state: Record, unit: int) -> int:
     return (unit - state.order_base) >> 1
 
 
-@kernel
+@inlined
 def cold_row(state: Record, slot: int) -> Record:
     if VERIFY:
         assert 0 < slot <= state.slots_used
     return cold_at(state.cold + (slot << COLD_SHIFT))
 
 
-@kernel
+@inlined
 def page_row(state: Record, page: int) -> Record:
     if VERIFY:
         assert 0 < page <= state.pages_used
     return page_at(state.pages + (page << PAGE_SHIFT))
 
 
-@kernel
+@inlined
 def bookside_row(state: Record, bookside: int) -> Record:
     if VERIFY:
         assert 2 <= bookside < 2 * (state.instruments_used + 1)
     return bookside_at(state.booksides + bookside * 64)
 
 
-@kernel
+@inlined
 def account_row(state: Record, account: int) -> Record:
     if VERIFY:
         assert 0 < account <= state.accounts_used
     return account_at(state.accounts + account * 128)
 
 
-@kernel
+@inlined
 def balance_row(state: Record, balance: int) -> Record:
     if VERIFY:
         assert 0 < balance <= state.balances_used
     return balance_at(state.balances + balance * 32)
 
 
-@kernel
+@inlined
 def position_row(state: Record, position: int) -> Record:
     if VERIFY:
         assert 0 < position <= state.positions_used
     return position_at(state.positions + position * 128)
 
 
-@kernel
+@inlined
 def asset_row(state: Record, asset: int) -> Record:
     if VERIFY:
         assert 0 < asset <= state.assets_used
     return asset_at(state.assets + asset * 64)
 
 
-@kernel
+@inlined
 def instrument_row(state: Record, instrument: int) -> Record:
     if VERIFY:
         assert 0 < instrument <= state.instruments_used
     return instrument_at(state.instruments + instrument * 256)
 
 
-@kernel
+@inlined
 def session_row(state: Record, session: int) -> Record:
     if VERIFY:
         assert 0 < session <= state.sessions_used
     return session_at(state.sessions + session * 64)
 
 
-@kernel
+@inlined
 def id_record_row(state: Record, row: int) -> Record:
     if VERIFY:
         assert 0 < row <= state.ids_used

@@ -6,20 +6,20 @@ The owner keeps the load at one half or below, so a probe always meets an empty 
 
 from typing import Final
 
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined, kernel
 from core.memory import highest_bit, load_i64, shift_right, store_i64, wrap_mul
 
 GOLDEN: Final = -7046029254386353131  # 2^64 / golden ratio, as a signed word.
 ENTRY_SHIFT: Final = 4
 
 
-@kernel
+@inlined
 def home(table: int, mask: int, key: int) -> int:
     """Address of the entry where a probe for ``key`` begins."""
     return table + ((shift_right(wrap_mul(key, GOLDEN), 64 - 1 - highest_bit(mask)) & mask) << ENTRY_SHIFT)
 
 
-@kernel
+@inlined
 def find(table: int, mask: int, key: int) -> int:
     """Address of the entry of ``key``, or 0."""
     end = table + ((mask + 1) << ENTRY_SHIFT)

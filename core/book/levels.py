@@ -11,7 +11,7 @@ from typing import Final
 
 from core import table
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined, kernel
 from core.memory import Record, highest_bit, load_i32, load_i64, store_i32, store_i64
 from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
 
@@ -28,17 +28,17 @@ def open_bookside(state: Record, bookside: int) -> None:
     row.flip = PRICE_MAX if bookside & 1 else 0
 
 
-@kernel
+@inlined
 def page_key(bookside: int, key: int) -> int:
     return (bookside << PAGE_INDEX_BITS) | (key >> PAGE_BITS)
 
 
-@kernel
+@inlined
 def node_key(tier: int, bookside: int, index: int) -> int:
     return (tier << TIER_SHIFT) | (bookside << PAGE_INDEX_BITS) | index
 
 
-@kernel
+@inlined
 def find_page(state: Record, bookside: int, key: int) -> int:
     """Page of a key, or 0 when there is none."""
     entry = table.find(state.page_table, state.page_mask, page_key(bookside, key))
@@ -47,7 +47,7 @@ def find_page(state: Record, bookside: int, key: int) -> int:
     return load_i64(entry + 8)
 
 
-@kernel
+@inlined
 def has_room(state: Record, bookside: int, key: int) -> bool:
     """Is there a page for this key, or can one be taken?"""
     if state.pages_used < state.pages_max:
@@ -113,7 +113,7 @@ def forget_page(state: Record, page: int) -> None:
             table.delete(state.node_table, state.node_mask, entry)
 
 
-@kernel
+@inlined
 def level_for(state: Record, bookside: int, key: int) -> int:
     """Unit of the level of a key, its page taken if need be; room was checked before."""
     page = find_page(state, bookside, key)
@@ -122,7 +122,7 @@ def level_for(state: Record, bookside: int, key: int) -> int:
     return (page << PAGE_BITS) | (key & LEVEL_MASK)
 
 
-@kernel
+@inlined
 def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
     """The level got its first order."""
     row = page_row(state, unit >> PAGE_BITS)
@@ -154,7 +154,7 @@ def raise_trie(state: Record, bookside: int, index: int) -> None:
                 return
 
 
-@kernel
+@inlined
 def mark_empty(state: Record, bookside: int, key: int, unit: int) -> None:
     """The level lost its last order; the best is found again if it was this one."""
     page = unit >> PAGE_BITS
@@ -208,7 +208,7 @@ def descend(state: Record, bookside: int, tier: int, index: int) -> int:
     return index
 
 
-@kernel
+@inlined
 def set_best(state: Record, bookside: int, index: int) -> None:
     """Make the highest level of page ``index`` the best; -1: the side is empty."""
     side = bookside_row(state, bookside)

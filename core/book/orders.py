@@ -1,25 +1,25 @@
 """Resting, filling and taking out orders: the book's entry kernels, one side at a time."""
 
 from core.book import queue
-from core.jit import kernel
+from core.jit import inlined
 from core.memory import Record
 from core.messages import BUY, MARKET
 from core.rows import bookside_row, cold_row, level_row, order_row, slot_of_unit
 
 
-@kernel
+@inlined
 def own_bookside(instrument: int, side: int) -> int:
     """The side where an order of this side rests."""
     return 2 * instrument if side == BUY else 2 * instrument + 1
 
 
-@kernel
+@inlined
 def other_bookside(instrument: int, side: int) -> int:
     """The side that an order of this side takes from."""
     return 2 * instrument + 1 if side == BUY else 2 * instrument
 
 
-@kernel
+@inlined
 def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
     """The lowest best key of ``bookside`` that a taker at ``price`` still trades with."""
     if order_type == MARKET:
@@ -27,12 +27,12 @@ def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
     return price ^ bookside_row(state, bookside).flip  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def crosses(state: Record, bookside: int, worst: int) -> bool:
     return bookside_row(state, bookside).best_key >= worst  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def best_maker(state: Record, bookside: int) -> int:
     """Slot of the order that trades next on a side that is not empty: the best price, then the
     longest there."""
@@ -40,7 +40,7 @@ def best_maker(state: Record, bookside: int) -> int:
     return slot_of_unit(state, level.next)
 
 
-@kernel
+@inlined
 def fill_maker(state: Record, bookside: int, slot: int, fill: int) -> None:
     """Take ``fill`` lots from a resting order, and the order out of the book when none is left."""
     maker = order_row(state, slot)
@@ -52,7 +52,7 @@ def fill_maker(state: Record, bookside: int, slot: int, fill: int) -> None:
         queue.remove(state, bookside, slot)
 
 
-@kernel
+@inlined
 def rest(state: Record, slot: int) -> None:
     """Put what is left of an order at the end of the level of its price."""
     order = order_row(state, slot)
@@ -61,7 +61,7 @@ def rest(state: Record, slot: int) -> None:
     queue.append(state, own_bookside(cold.instrument, cold.side), slot)
 
 
-@kernel
+@inlined
 def take_out(state: Record, slot: int) -> None:
     """Take a resting order out of the book; its fields stay as they are."""
     cold = cold_row(state, slot)

@@ -1,13 +1,13 @@
 """Slots of orders: where a new order's row comes from, and how long an ended one stays readable."""
 
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.memory import Record, load_i32, store_i32
 from core.messages import STATUS_FREE
 from core.rows import cold_row, order_row
 
 
-@kernel
+@inlined
 def take_slot(state: Record) -> int:
     """A free slot: the one freed last, else one never used.  There always is one, because
     open orders and kept ones together never exceed the pool."""
@@ -21,7 +21,7 @@ def take_slot(state: Record) -> int:
     return state.slots_used  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def keep_closed(state: Record, slot: int) -> None:
     """An order has ended: keep its row, and free the row of the one that ended first if there
     are more than ``closed_keep``."""
@@ -39,7 +39,7 @@ def keep_closed(state: Record, slot: int) -> None:
     state.closed_count += 1
 
 
-@kernel
+@inlined
 def free_slot(state: Record, slot: int) -> None:
     order = order_row(state, slot)
     order.order_id = 0
@@ -48,7 +48,7 @@ def free_slot(state: Record, slot: int) -> None:
     state.free_slot = slot
 
 
-@kernel
+@inlined
 def find_order(state: Record, order_id: int, account: int) -> int:
     """Slot of the row with exactly this order id and account, or 0."""
     slot = order_id & ORDER_SLOT_MASK
@@ -60,6 +60,6 @@ def find_order(state: Record, order_id: int, account: int) -> int:
     return slot
 
 
-@kernel
+@inlined
 def new_order_id(sequence: int, slot: int) -> int:
     return (sequence << ORDER_SLOT_BITS) | slot

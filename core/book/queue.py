@@ -1,12 +1,12 @@
 """The queue of one price level: orders oldest first, in a circular list through the level."""
 
 from core.book.levels import level_for, mark_empty, mark_filled
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.rows import bookside_row, level_row, link_row, order_row
 
 
-@kernel
+@inlined
 def append(state: Record, bookside: int, slot: int) -> None:
     """Rest an order at the end of the level of its price; ``shown`` is set by the caller."""
     order = order_row(state, slot)
@@ -27,7 +27,7 @@ def append(state: Record, bookside: int, slot: int) -> None:
         mark_filled(state, bookside, key, unit)
 
 
-@kernel
+@inlined
 def remove(state: Record, bookside: int, slot: int) -> None:
     """Take a resting order out of its level."""
     order = order_row(state, slot)
@@ -48,7 +48,7 @@ def remove(state: Record, bookside: int, slot: int) -> None:
         assert (level.orders == 0) == (level.next == unit)
 
 
-@kernel
+@inlined
 def reduce(state: Record, slot: int, qty: int) -> None:
     """Show ``qty`` lots less of a resting order; its place in the queue is kept."""
     order = order_row(state, slot)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import table
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record, load_i64
 from core.rows import (
     account_row,
@@ -20,13 +20,13 @@ SYSTEM_ACCOUNTS: Final = 2
 PAIR_SHIFT: Final = 32
 
 
-@kernel
+@inlined
 def is_trader(state: Record, account: int) -> bool:
     """May this account send commands of its own?"""
     return SYSTEM_ACCOUNTS < account <= state.accounts_used  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def find_balance(state: Record, account: int, asset: int) -> int:
     """Row of (account, asset), or 0."""
     entry = table.find(state.balance_table, state.balance_mask, (account << PAIR_SHIFT) | asset)
@@ -51,14 +51,14 @@ def need_balance(state: Record, account: int, asset: int) -> int:
     return row  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def available(state: Record, account: int, asset: int) -> int:
     """What the account can still use of the asset; 0 where it has no row."""
     row = find_balance(state, account, asset)
     return balance_row(state, row).available if row != 0 else 0
 
 
-@kernel
+@inlined
 def find_position(state: Record, account: int, instrument: int) -> int:
     """Row of (account, instrument), or 0."""
     key = (account << PAIR_SHIFT) | instrument
@@ -66,7 +66,7 @@ def find_position(state: Record, account: int, instrument: int) -> int:
     return load_i64(entry + 8) if entry != 0 else 0
 
 
-@kernel
+@inlined
 def room_for_position(state: Record, account: int, instrument: int) -> bool:
     """Could ``need_position`` give a row?  Looks, and makes nothing."""
     if find_position(state, account, instrument) != 0:
@@ -102,7 +102,7 @@ def need_position(state: Record, account: int, instrument: int) -> int:
     return row  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def link_open(state: Record, account: int, slot: int) -> None:
     """Put an order at the end of its account's open orders; order ids only ever rise."""
     owner = account_row(state, account)
@@ -118,7 +118,7 @@ def link_open(state: Record, account: int, slot: int) -> None:
     owner.open_orders += 1
 
 
-@kernel
+@inlined
 def unlink_open(state: Record, account: int, slot: int) -> None:
     """Take an order out of its account's open orders."""
     owner = account_row(state, account)

@@ -4,7 +4,7 @@ A BUY holds its notional at its limit price and a fee part; a SELL holds base un
 and the lots follow from the order (price x leaves); only the fee part is stored.
 """
 
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.messages import BUY, MARKET
 from core.risk.accounts import find_balance
@@ -12,14 +12,14 @@ from core.risk.money import ppm_up
 from core.rows import balance_row, position_row
 
 
-@kernel
+@inlined
 def buy_hold(terms: Record, price: int, qty: int) -> int:
     """Quote units that a LIMIT BUY of ``qty`` lots at ``price`` reserves."""
     notional = price * qty * terms.multiplier
     return notional + ppm_up(notional, terms.hold_ppm)  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def hold_of(terms: Record, order: Record, cold: Record) -> int:
     """What an open order holds now: quote units for a BUY, base units for a SELL."""
     if cold.side == BUY:
@@ -27,7 +27,7 @@ def hold_of(terms: Record, order: Record, cold: Record) -> int:
     return order.leaves * terms.base_per_lot  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def available_for(state: Record, account: int, terms: Record, side: int) -> int:
     """What is there to be held by an order of this side."""
     asset = terms.quote_asset if side == BUY else terms.base_asset
@@ -35,7 +35,7 @@ def available_for(state: Record, account: int, terms: Record, side: int) -> int:
     return balance_row(state, row).available if row != 0 else 0
 
 
-@kernel
+@inlined
 def move(state: Record, position: Record, side: int, amount: int) -> None:
     """Available to held; a negative amount goes back."""
     row = position.quote_balance if side == BUY else position.base_balance
@@ -46,7 +46,7 @@ def move(state: Record, position: Record, side: int, amount: int) -> None:
         assert balance.available >= 0 and balance.held >= 0
 
 
-@kernel
+@inlined
 def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
     """Give back all that an order which ends with ``leaves`` open still holds."""
     position = position_row(state, cold.position)
@@ -61,7 +61,7 @@ def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
     cold.hold_fee = 0
 
 
-@kernel
+@inlined
 def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
     """The open quantity falls to ``leaves`` at the same price: release the difference."""
     position = position_row(state, cold.position)

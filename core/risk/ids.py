@@ -9,7 +9,7 @@ tombstone, so that what was spilled stays findable.  The rules of leaving: docs/
 from typing import Final
 
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined, kernel
 from core.memory import (
     Record,
     address_of,
@@ -32,18 +32,18 @@ TOMBSTONE: Final = -1
 ROW_MASK: Final = (1 << 32) - 1
 
 
-@kernel
+@inlined
 def bucket_of(state: Record, digest: int) -> int:
     return state.id_buckets + ((shift_right(digest, 8) & state.bucket_mask) << BUCKET_SHIFT)  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def tag_of(digest: int) -> int:
     """The top 31 bits: never negative, so never a tombstone."""
     return shift_right(digest, 33)
 
 
-@kernel
+@inlined
 def next_bucket(state: Record, bucket: int) -> int:
     following = bucket + (1 << BUCKET_SHIFT)
     if following == state.id_buckets + ((state.bucket_mask + 1) << BUCKET_SHIFT):
@@ -150,7 +150,7 @@ def leave(state: Record, row: int) -> None:
         assert row == 0, "an id record was not in its bucket"
 
 
-@kernel
+@inlined
 def drop_entry(bucket: int, place: int) -> None:
     """A bucket that is not full stays dense; a full one keeps a tombstone."""
     last = BUCKET_ENTRIES - 1
@@ -202,7 +202,7 @@ def whose_turn(state: Record) -> int:
     return 0
 
 
-@kernel
+@inlined
 def is_current(state: Record, row: int) -> bool:
     """Is this the current id of an open order?"""
     order_id = id_record_row(state, row).order_id
@@ -213,7 +213,7 @@ def is_current(state: Record, row: int) -> bool:
     return cold.status == STATUS_OPEN and cold.id_record == row  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def no_longer_current(state: Record, row: int) -> None:
     """The order of this id ended, or has another id now: if its turn has passed, it is overdue."""
     if row == 0:

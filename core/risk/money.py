@@ -6,31 +6,31 @@ No product here exceeds a signed 64-bit word: architecture decision 10.
 from typing import Final
 
 from core.constants import PPM
-from core.jit import kernel
+from core.jit import inlined
 
 SHARE_EXACT_BELOW: Final = 1 << 31
 
 
-@kernel
+@inlined
 def ppm_up(amount: int, ppm: int) -> int:
     """amount x ppm / 10^6, rounded up; amount and ppm are not negative."""
     return (amount // PPM) * ppm + ((amount % PPM) * ppm + (PPM - 1)) // PPM
 
 
-@kernel
+@inlined
 def ppm_down(amount: int, ppm: int) -> int:
     """amount x ppm / 10^6, rounded down; amount and ppm are not negative."""
     return (amount // PPM) * ppm + (amount % PPM) * ppm // PPM
 
 
-@kernel
+@inlined
 def notional_affordable(cash: int, ppm: int) -> int:
     """Largest n with n + ppm_up(n, ppm) <= cash."""
     divisor = PPM + ppm
     return (cash // divisor) * PPM + (cash % divisor) * PPM // divisor
 
 
-@kernel
+@inlined
 def share(amount: int, part: int, whole: int) -> int:
     """amount x part / whole rounded down, 0 <= part <= whole; for a ``whole`` of 2^31 or more
     the remainder's share is left out (a statistic, never money)."""

@@ -1,20 +1,20 @@
 """What one fill does to money and positions.  Every movement sums to zero per asset."""
 
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.messages import BUY, MARKET
 from core.risk.money import notional_affordable, ppm_down, ppm_up, share
 from core.rows import balance_row, cold_row, order_row, position_row
 
 
-@kernel
+@inlined
 def affordable(terms: Record, price: int, cash: int) -> int:
     """The most lots whose notional and taker fee ``cash`` pays at ``price``."""
     ppm = terms.taker_ppm if terms.taker_ppm > 0 else 0
     return notional_affordable(cash, ppm) // (price * terms.multiplier)  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def charge(terms: Record, cold: Record, ppm: int, notional: int) -> int:
     """Fee of one side before rebates: 0 where ppm is negative."""
     if ppm <= 0:
@@ -25,7 +25,7 @@ def charge(terms: Record, cold: Record, ppm: int, notional: int) -> int:
     return fee
 
 
-@kernel
+@inlined
 def rebate(fees: Record, ppm: int, notional: int) -> int:
     """Rebate of one side, no more than the fees account has; it is taken from there."""
     if ppm >= 0:
@@ -35,7 +35,7 @@ def rebate(fees: Record, ppm: int, notional: int) -> int:
     return amount  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def buyer_pays(
     state: Record, terms: Record, slot: int, fill: int, notional: int, fee: int
 ) -> None:
@@ -65,7 +65,7 @@ def buyer_pays(
     buy_position(position, fill, notional)
 
 
-@kernel
+@inlined
 def seller_delivers(
     state: Record, terms: Record, slot: int, fill: int, notional: int, fee: int
 ) -> None:
@@ -82,7 +82,7 @@ def seller_delivers(
     sell_position(position, fill, notional)
 
 
-@kernel
+@inlined
 def buy_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a BUY opens a long, or closes a short and realizes."""
     position.bought += fill
@@ -102,7 +102,7 @@ def buy_position(position: Record, fill: int, notional: int) -> None:
         position.cost += amount
 
 
-@kernel
+@inlined
 def sell_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a SELL opens a short, or closes a long and realizes."""
     position.sold += fill

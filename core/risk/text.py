@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import table
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record, address_of, load_i32, load_i64, mul_fold, wrap_add
 from core.rows import ID_KEY_AT, account_row, asset_row, instrument_row
 
@@ -15,13 +15,13 @@ HASH_MASK: Final = (1 << SCOPE_SHIFT) - 1
 STEPS_MAX: Final = 1 << 16
 
 
-@kernel
+@inlined
 def is_empty(address: int) -> bool:
     """Is the text at ``address`` empty?"""
     return (load_i32(address) & 0xFF) == 0
 
 
-@kernel
+@inlined
 def same_text(left: int, right: int) -> bool:
     """Are the 36 bytes at two addresses the same?"""
     difference = load_i32(left + 32) ^ load_i32(right + 32)
@@ -32,7 +32,7 @@ def same_text(left: int, right: int) -> bool:
     return difference == 0
 
 
-@kernel
+@inlined
 def text_hash(state: Record, scope: int, address: int) -> int:
     """64-bit hash of (scope, 36 bytes), keyed by the secret of this journal so that nobody can
     aim at one bucket.  Multiply-and-fold as in wyhash."""

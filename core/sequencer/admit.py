@@ -7,7 +7,7 @@ from typing import Final
 
 from core.book import pool
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record, pointer
 from core.messages import (
     CANCEL_ORDER,
@@ -45,7 +45,7 @@ EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
 
 
-@kernel
+@inlined
 def because(state: Record, reason: int, limit: int, value: int) -> int:
     """``reason``, with the limit and the value that broke it for the reject."""
     state.limit = limit
@@ -53,7 +53,7 @@ def because(state: Record, reason: int, limit: int, value: int) -> int:
     return reason
 
 
-@kernel
+@inlined
 def admit(state: Record, command: int) -> int:
     """0: go on.  REPEATED: it was answered.  Else the reason to reject it.
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import orders, pool, queue
 from core.constants import ORDER_SLOT_MASK, SLOT_BYTES
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record, pointer
 from core.messages import (
     CANCEL,
@@ -42,7 +42,7 @@ UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
 
 
-@kernel
+@inlined
 def target_form(command: int, order_id: int) -> int:
     """One slot and an order id, or two slots and a client order id."""
     slots = place_at(command).slots
@@ -53,7 +53,7 @@ def target_form(command: int, order_id: int) -> int:
     return MALFORMED
 
 
-@kernel
+@inlined
 def find_target(state: Record, command: int, order_id: int) -> int:
     """Slot of the order that a command means, of this account and with a row; or 0."""
     account = place_at(command).account
@@ -67,14 +67,14 @@ def find_target(state: Record, command: int, order_id: int) -> int:
     return pool.find_order(state, order_id, account)
 
 
-@kernel
+@inlined
 def remember_target(state: Record, slot: int) -> None:
     """The id of this command belongs to the order that it means."""
     if state.record != 0:
         id_record_row(state, state.record).order_id = order_row(state, slot).order_id
 
 
-@kernel
+@inlined
 def cancel_order(state: Record, command: int) -> None:
     cancel = cancel_at(command)
     reason = target_form(command, cancel.order_id)
@@ -100,7 +100,7 @@ def cancel_order(state: Record, command: int) -> None:
     cancel_slot(state, slot, CANCELED_BY_USER)
 
 
-@kernel
+@inlined
 def acknowledge(state: Record, command: int, slot: int) -> None:
     """CANCEL_ACCEPTED, if the asker would not know his answer by the order's own event."""
     place = place_at(command)
@@ -131,7 +131,7 @@ def cancel_slot(state: Record, slot: int, reason: int) -> None:
     end_open(state, slot, STATUS_CANCELED, reason)
 
 
-@kernel
+@inlined
 def reduce_order(state: Record, command: int) -> None:
     reduction = replace_at(command)
     reason = target_form(command, reduction.order_id)
@@ -161,7 +161,7 @@ def reduce_order(state: Record, command: int) -> None:
     reduce_slot(state, slot, reduction.qty)
 
 
-@kernel
+@inlined
 def reduce_slot(state: Record, slot: int, qty: int) -> None:
     """Less of an open order by ``qty`` lots, its place in the queue kept."""
     order = order_row(state, slot)

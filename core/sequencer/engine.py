@@ -8,7 +8,7 @@ from typing import Final
 
 from core import table
 from core.constants import SLOT_BYTES
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined, kernel
 from core.memory import Record, load_i64
 from core.messages import (
     CANCEL_ORDER,
@@ -67,7 +67,7 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
     return count
 
 
-@kernel
+@inlined
 def apply(state: Record, command: int) -> None:
     """One command: its events are written, not yet published."""
     prefix = place_at(command)
@@ -89,7 +89,7 @@ def apply(state: Record, command: int) -> None:
     mark_last(state)
 
 
-@kernel
+@inlined
 def dispatch(state: Record, command: int) -> None:
     kind = place_at(command).kind
     if kind == PLACE_ORDER:
@@ -152,7 +152,7 @@ def is_known(kind: int) -> bool:
     )
 
 
-@kernel
+@inlined
 def touch_session(state: Record, session: int, request_id: int) -> None:
     """Remember the newest request of a session."""
     entry = table.find(state.session_table, state.session_mask, session)

@@ -8,7 +8,7 @@ from typing import Final
 
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined, kernel
 from core.memory import Record, address_of, copy36, load_i64, mul_fold, pointer, wrap_add
 from core.messages import (
     EVENT,
@@ -31,7 +31,7 @@ HASH_KEYS: Final = (
 assert EVENT_BYTES == 1 << EVENT_SHIFT
 
 
-@kernel
+@inlined
 def new_event(state: Record, kind: int) -> Record:
     """The next event of the command at hand: sequence, time, index and request id are set, flags
     and reason are zero, and the caller sets everything else."""
@@ -62,7 +62,7 @@ def claim(state: Record, cursor: int) -> None:
     fence_release()
 
 
-@kernel
+@inlined
 def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record:
     """An event about an order: who, where, and how much of it is left and done."""
     event = new_event(state, kind)
@@ -81,7 +81,7 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
     return event
 
 
-@kernel
+@inlined
 def bare_event(state: Record, kind: int, command: Record, text: int) -> Record:
     """An event about a command: its session, account and instrument, the 36 bytes at ``text``,
     and zero in all the rest."""
@@ -99,7 +99,7 @@ def bare_event(state: Record, kind: int, command: Record, text: int) -> Record:
     return event
 
 
-@kernel
+@inlined
 def mark_last(state: Record) -> None:
     """The newest event is the last one of its command."""
     if VERIFY:
@@ -121,7 +121,7 @@ def publish(state: Record) -> None:
     store_release(state.ring_position, end)
 
 
-@kernel
+@inlined
 def fold(digest: int, event: int) -> int:
     """The rolling hash after one more event: multiply-and-fold over its 16 words, in pairs that
     do not wait for each other."""

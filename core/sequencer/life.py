@@ -1,7 +1,7 @@
 """The life of an order's row: accepted, resting, ended.  No transition leaves an end."""
 
 from core.book import pool
-from core.jit import VERIFY, kernel
+from core.jit import VERIFY, inlined
 from core.memory import Record, address_of, copy36
 from core.messages import CLIENT_ORDER_ID_AT, STATUS_OPEN
 from core.risk.accounts import link_open, unlink_open
@@ -9,7 +9,7 @@ from core.risk.ids import no_longer_current
 from core.rows import COLD_CLIENT_ORDER_ID_AT, cold_row, order_row
 
 
-@kernel
+@inlined
 def accept(state: Record, command: int, place: Record) -> int:
     """Make the row of a new order; its slot.  It is not in the book yet."""
     slot = pool.take_slot(state)
@@ -51,14 +51,14 @@ def accept(state: Record, command: int, place: Record) -> int:
     return slot
 
 
-@kernel
+@inlined
 def open_order(state: Record, slot: int) -> None:
     """A new order came to rest: it is one of the open orders now."""
     link_open(state, order_row(state, slot).account, slot)
     state.open_orders += 1
 
 
-@kernel
+@inlined
 def end_open(state: Record, slot: int, status: int, reason: int) -> None:
     """An order that was open has ended; it is out of the book and holds nothing any more."""
     cold = cold_row(state, slot)
@@ -68,7 +68,7 @@ def end_open(state: Record, slot: int, status: int, reason: int) -> None:
     no_longer_current(state, cold.id_record)
 
 
-@kernel
+@inlined
 def end(state: Record, slot: int, status: int, reason: int) -> None:
     """Keep the row of an ended order for readers; ``shown`` becomes its order quantity."""
     order = order_row(state, slot)

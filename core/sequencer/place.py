@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import levels, orders
 from core.constants import MONEY_MAX
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record
 from core.messages import (
     BUY,
@@ -58,7 +58,7 @@ QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 
 
-@kernel
+@inlined
 def place_order(state: Record, command: int) -> None:
     reason = form(command)
     if reason == 0:
@@ -75,7 +75,7 @@ def place_order(state: Record, command: int) -> None:
     rest_or_end(state, slot)
 
 
-@kernel
+@inlined
 def form(command: int) -> int:
     """Values that no adapter sends (MALFORMED), and those whose feature is not built yet."""
     place = place_at(command)
@@ -100,7 +100,7 @@ def form(command: int) -> int:
     return 0
 
 
-@kernel
+@inlined
 def check(state: Record, command: int) -> int:
     """Instrument, terms, funds, room: the first reason in the order of their numbers, or 0."""
     place = place_at(command)
@@ -122,7 +122,7 @@ def check(state: Record, command: int) -> int:
     return reason
 
 
-@kernel
+@inlined
 def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
     """Price, quantity and notional of a LIMIT order against the instrument."""
     if price == 0:
@@ -143,7 +143,7 @@ def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
     return 0
 
 
-@kernel
+@inlined
 def check_qty(state: Record, terms: Record, qty: int) -> int:
     if qty < terms.qty_low:
         return because(state, QTY_TOO_SMALL, terms.qty_low, qty)
@@ -152,7 +152,7 @@ def check_qty(state: Record, terms: Record, qty: int) -> int:
     return 0
 
 
-@kernel
+@inlined
 def check_funds(state: Record, terms: Record, place: Record) -> int:
     """Is what the order would hold available?"""
     free = holds.available_for(state, place.account, terms, place.side)
@@ -167,7 +167,7 @@ def check_funds(state: Record, terms: Record, place: Record) -> int:
     return 0
 
 
-@kernel
+@inlined
 def check_room(state: Record, place: Record) -> int:
     """Is there a row for everything that the order may need?"""
     if state.open_orders == state.orders_max:
@@ -182,7 +182,7 @@ def check_room(state: Record, place: Record) -> int:
     return 0
 
 
-@kernel
+@inlined
 def enter(state: Record, command: int) -> int:
     """Row, hold and ORDER_ACCEPTED of an order that passed every check; its slot."""
     place = place_at(command)
@@ -206,7 +206,7 @@ def enter(state: Record, command: int) -> int:
     return slot
 
 
-@kernel
+@inlined
 def hold(state: Record, slot: int) -> int:
     """Reserve what the order needs; how much that is."""
     order = order_row(state, slot)
@@ -227,7 +227,7 @@ def hold(state: Record, slot: int) -> int:
     return amount
 
 
-@kernel
+@inlined
 def rest_or_end(state: Record, slot: int) -> None:
     """After the sweep of a new order: into the book, or to its end."""
     order = order_row(state, slot)

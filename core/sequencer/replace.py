@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.book import levels, orders, queue
-from core.jit import kernel
+from core.jit import inlined
 from core.memory import Record, address_of, copy36
 from core.messages import (
     BUY,
@@ -48,7 +48,7 @@ TOO_LATE: Final = Reason.TOO_LATE.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
 
 
-@kernel
+@inlined
 def replace_order(state: Record, command: int) -> None:
     replace = replace_at(command)
     reason = target_form(command, replace.order_id)
@@ -79,12 +79,12 @@ def replace_order(state: Record, command: int) -> None:
         change_place(state, command, slot, price, leaves)
 
 
-@kernel
+@inlined
 def new_price(state: Record, replace: Record, slot: int) -> int:
     return replace.price if replace.price != 0 else order_row(state, slot).price  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def new_leaves(state: Record, replace: Record, slot: int) -> int:
     """The open quantity that the replace asks for; below 1 when that is filled already."""
     order = order_row(state, slot)
@@ -95,14 +95,14 @@ def new_leaves(state: Record, replace: Record, slot: int) -> int:
     return replace.qty - order.cum  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def keeps_priority(state: Record, slot: int, price: int, leaves: int) -> bool:
     """Same price and not more: it stays where it is in the queue."""
     order = order_row(state, slot)
     return price == order.price and leaves <= order.leaves  # type: ignore[no-any-return]
 
 
-@kernel
+@inlined
 def check_replace(state: Record, replace: Record, slot: int) -> int:
     """The first reason, or 0: is it open, are the new terms allowed, are they paid for."""
     order = order_row(state, slot)
@@ -133,7 +133,7 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     return 0
 
 
-@kernel
+@inlined
 def new_hold(terms: Record, side: int, price: int, leaves: int) -> int:
     """What an order of these terms holds when it enters."""
     if side == SELL:
@@ -141,7 +141,7 @@ def new_hold(terms: Record, side: int, price: int, leaves: int) -> int:
     return holds.buy_hold(terms, price, leaves)
 
 
-@kernel
+@inlined
 def keep_place(state: Record, command: int, slot: int, leaves: int) -> None:
     """Less of it, or only a new client order id."""
     order = order_row(state, slot)
@@ -163,7 +163,7 @@ def keep_place(state: Record, command: int, slot: int, leaves: int) -> None:
     take_id(state, command, slot)
 
 
-@kernel
+@inlined
 def change_place(state: Record, command: int, slot: int, price: int, leaves: int) -> None:
     """Out of the book, and in again like a new order under the same id."""
     order = order_row(state, slot)
@@ -195,7 +195,7 @@ def change_place(state: Record, command: int, slot: int, price: int, leaves: int
     orders.rest(state, slot)
 
 
-@kernel
+@inlined
 def move_hold(state: Record, slot: int, price: int, leaves: int) -> int:
     """From the old hold to the new one; how much that is."""
     order = order_row(state, slot)
@@ -212,7 +212,7 @@ def move_hold(state: Record, slot: int, price: int, leaves: int) -> int:
     return after
 
 
-@kernel
+@inlined
 def replaced(state: Record, command: int, slot: int) -> Record:
     """ORDER_REPLACED: the new values, to the session that asked."""
     order = order_row(state, slot)
@@ -226,7 +226,7 @@ def replaced(state: Record, command: int, slot: int) -> Record:
     return event
 
 
-@kernel
+@inlined
 def replaced_from(state: Record, slot: int, shown: int, held: int) -> Record:
     """REPLACED_FROM: what left the book, to the session of the order; the caller sets the old
     quantity, and the old price where it changed."""
@@ -237,7 +237,7 @@ def replaced_from(state: Record, slot: int, shown: int, held: int) -> Record:
     return event
 
 
-@kernel
+@inlined
 def take_id(state: Record, command: int, slot: int) -> None:
     """The order goes by the client order id of the replace, if that has one."""
     cold = cold_row(state, slot)

@@ -1,7 +1,7 @@
 """A taker against the book: fills at the makers' prices, best price first, then oldest first."""
 
 from core.book import orders
-from core.jit import kernel
+from core.jit import inlined, kernel
 from core.memory import Record
 from core.messages import BUY, FILL, MAKER, MARKET, STATUS_FILLED
 from core.risk import settle
@@ -34,7 +34,7 @@ def sweep(state: Record, slot: int) -> None:
         match_pair(state, terms, slot, maker_slot, fill)
 
 
-@kernel
+@inlined
 def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -> None:
     """One fill: book, fees, both events, money."""
     taker = order_row(state, slot)
@@ -82,7 +82,7 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
         end_open(state, maker_slot, STATUS_FILLED, 0)
 
 
-@kernel
+@inlined
 def write_fill(state: Record, slot: int, fill: int, price: int, fee: int) -> Record:
     """The FILL event of one side."""
     event = order_event(state, FILL, order_row(state, slot), cold_row(state, slot))
