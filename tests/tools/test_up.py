@@ -1,5 +1,6 @@
 """`outcry up`: the command lines of the processes, the lock, the port, the ready line."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,16 +19,32 @@ from tools import exits, up
 from tools.config import Config, Dev, Http, Journal
 
 HERE = Path(__file__).parent
+Begin = Callable[[Path], "subprocess.Popen[str]"]
 
 
-def _start(data: Path, listen: str = "127.0.0.1:0") -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, str(HERE / "fake_exchange.py"), str(data), listen],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-    )
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Start a fake exchange; none of its processes outlives the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def start(data: Path) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "fake_exchange.py"), str(data), "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.stdout is not None and not process.stdout.closed:
+            process.communicate()
 
 
 def _stop(process: "subprocess.Popen[str]") -> int:
@@ -44,8 +62,8 @@ def _value(argv: list[str], option: str) -> str:
     return argv[argv.index(option) + 1]
 
 
-def test_the_ready_line_names_http_fix_and_data(tmp_path: Path) -> None:
-    process = _start(tmp_path / "new" / "data")
+def test_the_ready_line_names_http_fix_and_data(tmp_path: Path, begin: Begin) -> None:
+    process = begin(tmp_path / "new" / "data")
     assert process.stdout is not None
     words = dict(word.split("=") for word in process.stdout.readline().split()[1:])
     assert list(words) == ["http", "fix", "data"]
@@ -61,23 +79,23 @@ def test_the_ready_line_names_http_fix_and_data(tmp_path: Path) -> None:
     assert _stop(process) == 0
 
 
-def test_a_second_exchange_in_the_same_directory_ends_with_75(tmp_path: Path) -> None:
-    first = _start(tmp_path)
+def test_a_second_exchange_in_the_same_directory_ends_with_75(tmp_path: Path, begin: Begin) -> None:
+    first = begin(tmp_path)
     assert first.stdout is not None
     assert first.stdout.readline().startswith("ready ")
-    second = _start(tmp_path)
+    second = begin(tmp_path)
     _, complaint = second.communicate(timeout=10)
     assert second.returncode == 75
     assert f"is in use by process {first.pid}" in complaint
     assert _stop(first) == 0
 
 
-def test_a_directory_can_be_used_again_right_after_a_kill(tmp_path: Path) -> None:
-    first = _start(tmp_path)
+def test_a_directory_can_be_used_again_right_after_a_kill(tmp_path: Path, begin: Begin) -> None:
+    first = begin(tmp_path)
     assert first.stdout is not None
     assert first.stdout.readline().startswith("ready ")
     first.kill()
-    second = _start(tmp_path)
+    second = begin(tmp_path)
     assert second.stdout is not None
     assert second.stdout.readline().startswith("ready ")
     first.communicate()
