@@ -59,7 +59,7 @@ PRIVATE: Final = tuple(
         ("debian", ".org"),
     )
 )
-UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b(?!\(#\d+\))")
+UNFINISHED: Final = re.compile(r"\b(TO" r"DO|FIX" r"ME)\b(?!\(#\d+\))")
 PLACEHOLDER: Final = re.compile(r"\bFIG" r"URE\b")
 
 
