@@ -7,6 +7,7 @@ seen (503, never executed), and not known (504).
 import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -152,6 +153,7 @@ def outcome_unknown(unknown: dict[str, Any]) -> Problem:
     return Problem("execution_unknown", detail, extra=unknown)
 
 
+@lru_cache(1_024)
 def is_loopback(host: str | None) -> bool:
     """Whether an address is one of this machine's own."""
     if host == "localhost":

@@ -1,7 +1,8 @@
 """The public event feed: recent trades per instrument, and what the metrics count.
 
-Batches are filtered with numpy; nothing here runs per event in Python.  After a restart of the core
-the tail's events come again: an event at or before the newest one seen is passed over.
+Batches are put by and worked through together, with numpy, when somebody asks or there are enough
+of them: a batch of few events costs almost nothing, and nothing here runs per event in Python.
+After a restart of the core the tail's events may come again: what was seen is passed over.
 """
 
 from collections import Counter
@@ -11,8 +12,12 @@ import numpy as np
 
 from adapters.instruments import REFERENCE_EVENTS, Instruments
 from core import messages
+from core.constants import ORDER_SLOT_BITS
 
 TRADES_KEPT: Final = 1_000
+PLACE_BITS: Final = ORDER_SLOT_BITS
+PLACE_MASK: Final = (1 << PLACE_BITS) - 1
+PENDING_EVENTS: Final = 8_192
 KINDS: Final = frozenset(
     {
         *REFERENCE_EVENTS,
@@ -36,6 +41,9 @@ TRADE: Final = np.dtype(
 )
 
 Rows = np.ndarray[Any, Any]
+
+_IS_REFERENCE: Final = np.zeros(256, np.bool_)
+_IS_REFERENCE[list(REFERENCE_EVENTS)] = True
 
 
 class Trades:
@@ -61,13 +69,15 @@ class Trades:
 
 
 class Feed:
-    """Takes the events of the output ring, batch by batch."""
+    """Takes the events of the output ring, batch by batch; ``flush`` before reading the counts."""
 
     def __init__(self, reference: Instruments) -> None:
         self._reference = reference
         self._trades: dict[int, Trades] = {}
-        self._newest = (0, -1)
-        self.since: int | None = None  # Trades are complete from this sequence on.
+        self._pending: list[Rows] = []
+        self._pending_events = 0
+        self._newest = 0  # sequence << PLACE_BITS | index of the newest event seen.
+        self._since: int | None = None
         self.kinds: Counter[int] = Counter()
         self.rejects: Counter[int] = Counter()
         self.cancels: Counter[int] = Counter()
@@ -76,20 +86,31 @@ class Feed:
         self.trade_notional: dict[int, float] = {}  # Ticks x lots.
 
     def take(self, batch: Rows) -> None:
-        """One batch, in the order of the ring."""
-        sequence, index = self._newest
-        fresh = batch["sequence"] > sequence
-        fresh |= (batch["sequence"] == sequence) & (batch["index"] > index)
-        events = batch if fresh.all() else batch[fresh]
+        """One batch, in the order of the ring; it is kept, not copied."""
+        if _IS_REFERENCE[batch["kind"]].any():
+            self._reference.stale = True
+        self._pending.append(batch)
+        self._pending_events += len(batch)
+        if self._pending_events >= PENDING_EVENTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Work through what was put by."""
+        if not self._pending:
+            return
+        batch = np.concatenate(self._pending)
+        self._pending.clear()
+        self._pending_events = 0
+        places = np.minimum(batch["index"].astype(np.int64), PLACE_MASK)
+        keys = np.concatenate([[self._newest], batch["sequence"] << PLACE_BITS | places])
+        fresh = keys[1:] > np.maximum.accumulate(keys)[:-1]
+        events = batch[fresh]
         if not len(events):
             return
-        last = events[-1]
-        self._newest = (int(last["sequence"]), int(last["index"]))
-        if self.since is None:
-            self.since = int(events[0]["sequence"])
+        self._newest = int(keys.max())
+        if self._since is None:
+            self._since = int(events[0]["sequence"])
         kinds = events["kind"]
-        if np.isin(kinds, REFERENCE_EVENTS).any():
-            self._reference.stale = True
         self._count(events, kinds)
         takers = events[(kinds == messages.FILL) & (events["flags"] & messages.MAKER == 0)]
         if len(takers):
@@ -97,11 +118,19 @@ class Feed:
 
     def lapped(self) -> None:
         """Events were missed, perhaps of new instruments; trades begin anew to be complete."""
-        self.since = None
+        self.flush()
+        self._since = None
         self._reference.stale = True
+
+    @property
+    def since(self) -> int | None:
+        """The sequence from which on no trade is missing here; None before the first event."""
+        self.flush()
+        return self._since
 
     def trades(self, instrument: int) -> Rows:
         """The last trades of an instrument, oldest first."""
+        self.flush()
         kept = self._trades.get(instrument)
         return kept.rows() if kept else np.zeros(0, TRADE)
 

@@ -1,6 +1,5 @@
 """The adapter over the real engine: what a newcomer does with curl, answer by answer."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,13 +17,14 @@ def engine() -> EngineGateway:
 
 
 @pytest.fixture
-async def client(engine: EngineGateway, make_client: MakeClient) -> AsyncIterator[Client]:
+async def client(engine: EngineGateway, make_client: MakeClient) -> Client:
     """A client of a development exchange with its demo."""
     exchange = Exchange("http.0", dev=True)
     exchange.bind(engine)
     await development.prepare(exchange)
     exchange.prepared = True
-    yield await make_client(exchange)
+    made: Client = await make_client(exchange)
+    return made
 
 
 async def order(client: Client, user: str, key: str, **changes: Any) -> Reply:
