@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 from adapters.gateway import CoreAway, Gateway
 from adapters.http import development
 from adapters.http.app import make_app
 from adapters.http.exchange import Exchange, is_loopback
 from adapters.http.problems import Problem
+from adapters.http.server import Server
 from adapters.process import (
     LEVELS,
     USAGE,
@@ -28,8 +27,6 @@ from adapters.process import (
 
 ATTACH_TIMEOUT_S: Final = 2.0
 RETRY_S: Final = 0.1
-SHUTDOWN_TIMEOUT_S: Final = 2.0
-KEEPALIVE_S: Final = 75.0
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,16 +70,9 @@ async def serve(settings: Settings, stopping: asyncio.Event, options: argparse.N
     timeout_s = options.request_timeout_ms / 1_000
     exchange = Exchange(settings.name, dev=options.dev, timeout_s=timeout_s)
     log = logger(settings.name)
-    runner = web.AppRunner(
-        make_app(exchange),
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
-        keepalive_timeout=KEEPALIVE_S,
-    )
-    await runner.setup()
     listener = listening_socket(host, port)
-    await web.SockSite(runner, listener).start()
+    server = Server(make_app(exchange), exchange)
+    await server.start(listener)
     bound_host, bound_port = listener.getsockname()[:2]
     log.info("listening", host=bound_host, port=bound_port, development=options.dev)
     finder = asyncio.create_task(find_core(exchange, settings))
@@ -92,7 +82,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, options: argparse.N
         finder.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await finder
-        await runner.cleanup()
+        await server.stop()
         if exchange.link is not None:
             await exchange.link.close()
         log.info("stopped")

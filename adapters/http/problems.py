@@ -113,6 +113,20 @@ class Faults:
 
 def response(problem: Problem, request: web.Request, seq: int) -> web.Response:
     """The problem as an answer; never shows a traceback."""
+    headers = dict(problem.headers)
+    if problem.status == 503:
+        headers.setdefault("Retry-After", "1")
+    content = body_of(problem, request.rel_url.raw_path, request[REQUEST_ID], seq)
+    return web.Response(
+        status=problem.status,
+        body=msgspec.json.encode(content),
+        content_type=CONTENT_TYPE,
+        headers=headers,
+    )
+
+
+def body_of(problem: Problem, path: str, request_id: str, seq: int) -> dict[str, Any]:
+    """The members of the problem's body."""
     kind = REGISTRY[problem.code]
     body: dict[str, Any] = {
         "type": TYPE_BASE + problem.code,
@@ -120,8 +134,8 @@ def response(problem: Problem, request: web.Request, seq: int) -> web.Response:
         "status": kind.status,
         "code": problem.code,
         "detail": _clean(problem.detail),
-        "instance": _clean(request.rel_url.raw_path),
-        "request_id": request[REQUEST_ID],
+        "instance": _clean(path),
+        "request_id": request_id,
         "seq": seq,
         "retryable": kind.retryable,
         **problem.extra,
@@ -131,15 +145,7 @@ def response(problem: Problem, request: web.Request, seq: int) -> web.Response:
             {"pointer": _clean(fault.pointer), "code": fault.code, "detail": _clean(fault.detail)}
             for fault in problem.errors
         ]
-    headers = dict(problem.headers)
-    if kind.status == 503:
-        headers.setdefault("Retry-After", "1")
-    return web.Response(
-        status=kind.status,
-        body=msgspec.json.encode(body),
-        content_type=CONTENT_TYPE,
-        headers=headers,
-    )
+    return body
 
 
 def _clean(text: str) -> str:
