@@ -91,6 +91,10 @@ def finish(data: Path, config: JournalConfig) -> None:
         return
     uuid = uuids.UUID(init.read_text("ascii"))
     directory = data / JOURNAL_NAME / str(uuid)
+    for entry in directory.parent.iterdir():
+        if entry.name not in (LOCK_NAME, directory.name):
+            detail = f"{INIT_NAME} announces journal {uuid}, but this is there"
+            raise JournalRefused(Fault.INVENTORY, entry, 0, detail)
     if directory.exists():
         _refuse_used(directory)
         shutil.rmtree(directory)
