@@ -1,7 +1,7 @@
 """How much the random tests do, by mode, and the exchange that an example runs against.
 
-    OUTCRY_SEEDS=N    N times as many seeded random sequences
-    OUTCRY_FLOWS=DIR  also run the order-flow files that lie there
+OUTCRY_SEEDS=N    N times as many seeded random sequences and hypothesis examples
+OUTCRY_FLOWS=DIR  also run the order-flow files that lie there
 """
 
 import os
@@ -15,14 +15,15 @@ from tests.core.engine.world import World
 from tests.model.exchange import Exchange
 from tests.model.state import Sizes
 
-_EXAMPLES = {"release": 60, "checked": 30, "pure": 4}
+_TIMES = int(os.environ.get("OUTCRY_SEEDS", "1"))
+_EXAMPLES = {"release": 40, "checked": 20, "pure": 3}
 settings.register_profile(
     "outcry",
-    max_examples=_EXAMPLES[MODE_NAME],
+    max_examples=_EXAMPLES[MODE_NAME] * _TIMES,
     deadline=None,
     print_blob=True,
     derandomize=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("outcry")
 
@@ -30,10 +31,10 @@ MakeWorld = Callable[..., World]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes ``seed`` runs once per seed; fewer in plain Python mode."""
-    if "seed" in metafunc.fixturenames:
-        count = {"release": 30, "checked": 15, "pure": 3}[MODE_NAME]
-        metafunc.parametrize("seed", range(count * int(os.environ.get("OUTCRY_SEEDS", "1"))))
+    """A test that takes ``random_seed`` runs once per seed; fewer in plain Python mode."""
+    if "random_seed" in metafunc.fixturenames:
+        count = {"release": 10, "checked": 5, "pure": 2}[MODE_NAME]
+        metafunc.parametrize("random_seed", range(count * _TIMES))
 
 
 @pytest.fixture(params=["twin", "engine"])

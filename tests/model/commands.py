@@ -20,9 +20,7 @@ SPOT: Final = 1
 MATCHED_HERE: Final = 1
 PHASE_OPEN: Final = 3
 
-KEPT_KINDS: Final = frozenset(
-    {12, 13, 21, 24, 25, 30, 31, 32, 40, *range(50, 60), *range(70, 80)}
-)
+KEPT_KINDS: Final = frozenset({12, 13, 21, 24, 25, 30, 31, 32, 40, *range(50, 60), *range(70, 80)})
 
 
 @dataclass(frozen=True, kw_only=True)

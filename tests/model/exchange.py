@@ -299,9 +299,7 @@ class Exchange:
         )
         order = self.trading.rows.find(record.order_id)
         if order is None:
-            return event._replace(
-                instrument=command.instrument, flags=GONE, reason=record.reason
-            )
+            return event._replace(instrument=command.instrument, flags=GONE, reason=record.reason)
         return event._replace(
             instrument=order.instrument,
             price=order.price,

@@ -97,9 +97,7 @@ class Reference:
         self.trading.books[number] = Book()
         return self._tell_instrument(command, instruments[number])
 
-    def _check_terms(
-        self, command: CreateInstrument, base: Asset, quote: Asset
-    ) -> tuple[int, int]:
+    def _check_terms(self, command: CreateInstrument, base: Asset, quote: Asset) -> tuple[int, int]:
         """Multiplier and base units per lot; TERMS when they are no whole numbers in range."""
         minima = (command.qty_min, command.qty_max, command.notional_min, command.notional_max)
         if (

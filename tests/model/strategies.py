@@ -100,8 +100,12 @@ class Scenario:
             CreateAsset(name="USD", scale=6),
             CreateAsset(name="BTC", scale=8),
             CreateAsset(name="ETH", scale=3),
-            _instrument("BTC-USD", 2, chance.choice((-250, 0, 100)), chance.choice((0, 333, 2_500))),
-            _instrument("ETH-USD", 3, chance.choice((-99_999, 7, 0)), chance.choice((100_000, 1, -3))),
+            _instrument(
+                "BTC-USD", 2, chance.choice((-250, 0, 100)), chance.choice((0, 333, 2_500))
+            ),
+            _instrument(
+                "ETH-USD", 3, chance.choice((-99_999, 7, 0)), chance.choice((100_000, 1, -3))
+            ),
         ]
         third = CreateInstrument(
             name="BTC/ETH",
@@ -124,7 +128,9 @@ class Scenario:
             for asset in (1, 2, 3):
                 if chance.random() < 0.9:
                     amount = chance.choice((10**6, 10**8, 10**10, 10**13))
-                    commands.append(self._ask(Deposit(account=3 + number, asset=asset, amount=amount)))
+                    commands.append(
+                        self._ask(Deposit(account=3 + number, asset=asset, amount=amount))
+                    )
         return commands
 
     # Drawing.
@@ -268,8 +274,12 @@ class Scenario:
         made: tuple[Create, ...] = (
             CreateAccount(name=f"trader-{number}"),
             CreateAccount(name=chance.choice(("fees", "outside", f"{number:036d}"))),
-            CreateAsset(name=chance.choice(("USD", f"A{number}")), scale=chance.choice((0, 12, 13))),
-            replace(_instrument(chance.choice(("BTC-USD", f"I{number}")), 2, 1, 1), **self._terms()),
+            CreateAsset(
+                name=chance.choice(("USD", f"A{number}")), scale=chance.choice((0, 12, 13))
+            ),
+            replace(
+                _instrument(chance.choice(("BTC-USD", f"I{number}")), 2, 1, 1), **self._terms()
+            ),
         )
         return self._asked(chance.choice(made))
 

@@ -33,14 +33,20 @@ def run(chance: random.Random, sizes: Sizes, count: int, *, risk: bool = True) -
 
 
 @pytest.mark.parametrize("sizes", [TINY, NARROW, USUAL], ids=["tiny", "narrow", "usual"])
-def test_random_commands_give_the_twins_events_and_state(seed: int, sizes: Sizes) -> None:
-    run(random.Random(seed), sizes, COMMANDS)
+def test_random_commands_give_the_twins_events_and_state(random_seed: int, sizes: Sizes) -> None:
+    run(random.Random(random_seed), sizes, COMMANDS)
 
 
-def test_random_commands_without_risk_give_the_twins_events_and_state(seed: int) -> None:
-    run(random.Random(1_000_000 + seed), USUAL, COMMANDS // 2, risk=False)
+def test_random_commands_without_risk_give_the_twins_events_and_state(random_seed: int) -> None:
+    run(random.Random(1_000_000 + random_seed), USUAL, COMMANDS // 2, risk=False)
 
 
-@given(chance=seeds, sizes=st.sampled_from([TINY, NARROW, USUAL]))
-def test_any_commands_give_the_twins_events_and_state(chance: random.Random, sizes: Sizes) -> None:
-    run(chance, sizes, EXAMPLE_COMMANDS)
+@given(
+    chance=seeds,
+    sizes=st.sampled_from([TINY, NARROW, USUAL]),
+    count=st.integers(1, EXAMPLE_COMMANDS),
+)
+def test_any_commands_give_the_twins_events_and_state(
+    chance: random.Random, sizes: Sizes, count: int
+) -> None:
+    run(chance, sizes, count)

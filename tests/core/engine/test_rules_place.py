@@ -236,7 +236,6 @@ def test_a_position_remembers_average_cost_and_realized_profit(world: World) -> 
         ({"self_trade": 5}, "MALFORMED price=5 qty=2 leaves=1"),
         ({"price": -1}, "MALFORMED price=-1 qty=2 leaves=1"),
         ({"qty": -2}, "MALFORMED price=5 qty=-2 leaves=1"),
-        ({"schema": 2}, "MALFORMED price=5 qty=2 leaves=1"),
         ({"order_type": MARKET}, "MALFORMED price=5 qty=2 leaves=1"),
         ({"slots": 2}, "NOT_SUPPORTED price=5 qty=2 leaves=1"),
         ({"slots": 2, "side": 7}, "NOT_SUPPORTED price=5 qty=2 leaves=1"),
@@ -300,14 +299,18 @@ def test_a_market_buy_without_cash_is_rejected(world: World) -> None:
 def test_quantity_and_notional_have_limits_by_instrument(make_world: MakeWorld) -> None:
     world = make_world(qty_min=3, qty_max=50, notional_min=20, notional_max=400)
     reject = "ORDER_REJECTED alice #none"
-    assert world.buy(ALICE, 2, 5) == [f"{reject} QTY_TOO_SMALL price=5 qty=2 leaves=1 cum=3"
-                                      " notional=2"]
-    assert world.buy(ALICE, 51, 5) == [f"{reject} QTY_TOO_LARGE price=5 qty=51 leaves=1 cum=50"
-                                       " notional=51"]
-    assert world.buy(ALICE, 3, 5) == [f"{reject} NOTIONAL_TOO_SMALL price=5 qty=3 leaves=1 cum=20"
-                                      " notional=15"]
-    assert world.buy(ALICE, 50, 9) == [f"{reject} NOTIONAL_TOO_LARGE price=9 qty=50 leaves=1"
-                                       " cum=400 notional=450"]
+    assert world.buy(ALICE, 2, 5) == [
+        f"{reject} QTY_TOO_SMALL price=5 qty=2 leaves=1 cum=3 notional=2"
+    ]
+    assert world.buy(ALICE, 51, 5) == [
+        f"{reject} QTY_TOO_LARGE price=5 qty=51 leaves=1 cum=50 notional=51"
+    ]
+    assert world.buy(ALICE, 3, 5) == [
+        f"{reject} NOTIONAL_TOO_SMALL price=5 qty=3 leaves=1 cum=20 notional=15"
+    ]
+    assert world.buy(ALICE, 50, 9) == [
+        f"{reject} NOTIONAL_TOO_LARGE price=9 qty=50 leaves=1 cum=400 notional=450"
+    ]
     assert world.buy(ALICE, 4, 5)[0].startswith("ORDER_ACCEPTED")
     assert world.market(SELL, BOB, 2)[0].startswith("ORDER_REJECTED bob #none QTY_TOO_SMALL")
     assert world.market(SELL, BOB, 3)[0].startswith("ORDER_ACCEPTED")

@@ -181,5 +181,3 @@ def order(side: int, account: int, qty: int, price: int, /, **more: Any) -> Plac
     """A LIMIT GTC order in the one instrument, unless ``more`` says otherwise."""
     values: dict[str, Any] = {"instrument": MARKET_ID, "account": account, "side": side}
     return PlaceOrder(**(values | {"price": price, "qty": qty} | more))
-
-
