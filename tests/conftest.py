@@ -44,7 +44,7 @@ def make_world(request: pytest.FixtureRequest) -> MakeWorld:
     def make(sizes: Sizes | None = None, *, risk: bool = True, **terms: int) -> World:
         if request.param == "twin":
             return World(Exchange(sizes, risk=risk), **terms)
-        from tests.driver import EngineDriver  # noqa: PLC0415 - compiled only when used
+        from tests.driver import EngineDriver
 
         return World(EngineDriver(sizes, risk=risk), **terms)
 

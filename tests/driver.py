@@ -108,7 +108,9 @@ class EngineDriver:
         assert (replies["kind"] == kind).all()
         assert replies["index"].tolist() == list(range(len(replies)))
         flags = replies["flags"].tolist()
-        assert flags and flags[-1] & 1 and not any(flag & 1 for flag in flags[:-1]), flags
+        assert flags
+        assert flags[-1] & 1
+        assert not any(flag & 1 for flag in flags[:-1]), flags
         return replies
 
     # Rows.
@@ -167,7 +169,8 @@ class EngineDriver:
             found.extend(_order_row(row) for row in replies.view(ORDER_REPLY) if row["count"])
             if not int(replies["flags"][-1]) & MORE:
                 return found
-            assert found and found[-1].order_id > cursor
+            assert found
+            assert found[-1].order_id > cursor
             cursor = found[-1].order_id
 
     def order(self, order_id: int, account: int) -> OrderRow:
@@ -209,7 +212,7 @@ class EngineDriver:
         return _order_row(row)
 
     def _items(self, replies: "np.ndarray[Any, Any]", item: Any) -> "list[Any]":
-        found = []
+        found: list[Any] = []
         for reply in replies:
             if reply["reason"]:
                 raise NotFound(Reason(int(reply["reason"])).name)

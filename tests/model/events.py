@@ -31,7 +31,7 @@ class Event(NamedTuple):
     cum: int = 0
     cum_notional: int = 0
     fee: int = 0
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # Hides tuple.index, which nobody calls.
     session: int = 0
     account: int = 0
     instrument: int = 0

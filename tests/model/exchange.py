@@ -1,4 +1,4 @@
-"""The naive exchange: docs/engine.md in dicts, lists and SortedDict, sharing nothing with the engine.
+"""The naive exchange: docs/engine.md in dicts, lists and SortedDict, apart from the engine.
 
 ``apply`` takes one command and gives its events.  Slow and obvious on purpose; every difference
 between it and the engine is a fault of one of them or of the page.

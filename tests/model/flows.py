@@ -39,7 +39,8 @@ WORD: Final = (1 << 64) - 1
 NEW, CANCEL, REPLACE, NEW_IOC, NEW_MARKET, REDUCE = 1, 2, 3, 4, 5, 6
 ACCOUNTS: Final = 7
 FUNDS: Final = 1 << 58
-assert HEADER.size == 64 and OP.size == 40
+assert HEADER.size == 64
+assert OP.size == 40
 
 
 class Op(NamedTuple):
@@ -65,7 +66,7 @@ def read(path: Path) -> Flow:
     """A flow file and its sidecar."""
     data = path.read_bytes()
     header = HEADER.unpack_from(data)
-    assert header[0] == MAGIC and header[1] == 1 and header[2] == HEADER.size, header
+    assert header[:3] == (MAGIC, 1, HEADER.size), header
     assert len(data) == HEADER.size + header[3] * OP.size
     ops = [Op(*values) for values in OP.iter_unpack(data[HEADER.size :])]
     sidecar = json.loads(path.with_suffix(".flow.json").read_text())

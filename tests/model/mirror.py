@@ -53,7 +53,8 @@ class Mirror:
         shown = Shown(
             event.order_id, event.instrument, is_sell, event.price, qty, event.client_order_id
         )
-        assert shown.order_id not in self.orders and qty > 0
+        assert shown.order_id not in self.orders
+        assert qty > 0
         self.orders[shown.order_id] = shown
         levels = self.sides.setdefault((shown.instrument, is_sell), SortedDict())
         levels.setdefault(shown.price, {})[shown.order_id] = shown

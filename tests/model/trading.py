@@ -1,12 +1,11 @@
 """How the twin places, matches and ends orders (docs/engine.md, PLACE_ORDER and the rest)."""
 
-from collections import deque
-
 from tests.model.book import Book
 from tests.model.commands import BUY, GTC, IOC, LIMIT, MARKET, SELL, PlaceOrder
 from tests.model.events import MAKER, PRIORITY_KEPT, RESTS, SELL_SIDE, Event, Rejected
 from tests.model.idempotency import Ids
 from tests.model.money import Ledger, fee_part_of, principal_of, share_up
+from tests.model.rows import Rows
 from tests.model.state import (
     CANCELED,
     EXPIRED,
@@ -19,42 +18,6 @@ from tests.model.state import (
     Order,
     Sizes,
 )
-
-
-class Rows:
-    """Which slot of the order table an order gets, and how long ended orders keep theirs."""
-
-    def __init__(self, sizes: Sizes) -> None:
-        self.sizes = sizes
-        self.by_slot: dict[int, Order] = {}
-        self.closed: deque[Order] = deque()
-        self.freed: list[int] = []
-        self.used = 0
-
-    @property
-    def open_count(self) -> int:
-        return len(self.by_slot) - len(self.closed)
-
-    def take_slot(self) -> int:
-        """The freed slot that was freed last, else one never used."""
-        if self.freed:
-            return self.freed.pop()
-        self.used += 1
-        assert self.used <= self.sizes.orders_max + self.sizes.closed_keep
-        return self.used
-
-    def find(self, order_id: int) -> Order | None:
-        """The row with exactly this id."""
-        row = self.by_slot.get(order_id & ((1 << SLOT_BITS) - 1))
-        return row if row is not None and row.order_id == order_id else None
-
-    def end(self, order: Order) -> None:
-        """Keep an ended order; the one that ended first makes room."""
-        self.closed.append(order)
-        if len(self.closed) > self.sizes.closed_keep:
-            oldest = self.closed.popleft()
-            del self.by_slot[oldest.slot]
-            self.freed.append(oldest.slot)
 
 
 class Trading:

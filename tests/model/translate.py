@@ -1,4 +1,4 @@
-"""Between the twin's plain values and the engine's bytes: the only part of the twin that knows both.
+"""Between the twin's plain values and the engine's bytes: the only part that knows both.
 
 Everything else under tests/model shares nothing with the engine.
 """
@@ -27,7 +27,7 @@ from tests.model.commands import (
 from tests.model.events import Event
 
 # Under which name a field lies in the layout, where it is another.
-_RENAMED: Final = {(CreateInstrument, "name"): "symbol"}
+_RENAMED: Final[dict[tuple[type[Command], str], str]] = {(CreateInstrument, "name"): "symbol"}
 
 
 def _layouts(command: Command) -> "list[np.dtype[np.void]]":

@@ -6,21 +6,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeWorld
-from tests.core.engine.world import (
-    ALICE,
-    BOB,
-    BTC,
-    BUY,
-    CAROL,
-    CASH,
-    COINS,
-    SELL,
-    USD,
-    World,
-    order,
-)
+from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, World, order
 from tests.model.commands import (
+    BUY,
     KEPT_KINDS,
+    SELL,
     CancelOrder,
     Command,
     CreateAsset,

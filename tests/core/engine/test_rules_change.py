@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeWorld
-from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, MARKET_ID, SELL, USD, World
+from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, MARKET_ID, USD, World
 from tests.model.commands import (
     QTY_LEAVES,
+    SELL,
     CancelOrder,
     MassCancel,
     ReduceOrder,

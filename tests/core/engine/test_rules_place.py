@@ -3,8 +3,15 @@
 import pytest
 
 from tests.conftest import MakeWorld
-from tests.core.engine.world import ALICE, BOB, BTC, BUY, CAROL, CASH, COINS, SELL, USD, World
-from tests.model.commands import GTC, IOC, LIMIT, MARKET
+from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, World
+from tests.model.commands import (
+    BUY,
+    GTC,
+    IOC,
+    LIMIT,
+    MARKET,
+    SELL,
+)
 from tests.model.state import MONEY_MAX, PRICE_MAX, Sizes
 
 FEES = 1

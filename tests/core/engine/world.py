@@ -19,13 +19,10 @@ from tests.model.commands import (
     CreateAsset,
     CreateInstrument,
     Deposit,
-    Keyed,
     MassCancel,
-    Money,
     PlaceOrder,
     ReduceOrder,
     ReplaceOrder,
-    Targeted,
 )
 from tests.model.events import FLAG_NAMES, LAST, Event
 from tests.model.exchange import Exchange
