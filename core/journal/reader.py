@@ -119,6 +119,8 @@ class Walk:
                 break
             yield from self._segment(path, segment_no)
             segment_no += 1
+            if self.tail is not None:  # The newest; a live writer may have gone on since.
+                break
         if self.tail is None:
             self.tail = self._sealed_tail(segment_no - 1)
         self._check_spares(segment_no)
