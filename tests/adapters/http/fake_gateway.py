@@ -172,9 +172,8 @@ class FakeGateway:
 
     def _order(self, row: Any) -> Rows:
         found = self.orders.get(int(row["order_id"]))
-        if found is None or row["account"] not in (0, found["account"][0]):
-            return order_reply(reason=601)
-        return found.copy()
+        # Whoever asks: that it is the asker's own the adapter looks at as well.
+        return order_reply(reason=601) if found is None else found.copy()
 
     def _client_order(self, row: Any) -> Rows:
         key = (int(row["account"]), messages.text(row["client_order_id"]))

@@ -190,11 +190,13 @@ async def test_a_sell_reserves_the_base_asset(client: Client, gateway: FakeGatew
 
 async def test_a_filled_order_reserves_nothing(client: Client, gateway: FakeGateway) -> None:
     filled = fill(ORDER_ID, 2_500, 0, cum=2_500, cum_notional=17_537_500_000, fee=8_768_750)
-    gateway.script.append(answered(accepted(), filled))
+    maker = fill(MAKER_ID, 2_500, 9, cum=77, flags=messages.MAKER, price=1)
+    gateway.script.append(answered(accepted(), filled, maker))
 
     order = (await client.place()).body["order"]
 
     assert (order["status"], order["remaining_qty"]) == ("filled", "0.0000")
+    assert (order["filled_qty"], order["last_price"]) == ("0.2500", "70150.00")
     assert order["reserved"]["amount"] == "0.000000"
 
 
