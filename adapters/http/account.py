@@ -48,7 +48,7 @@ async def get_orders(request: web.Request) -> web.Response:
             raise Problem("validation", "1 parameter is not valid", errors=[fault])
         instrument = found.id
     rows, as_of, more = await _open_orders(exchange, who.account, instrument, cursor, limit)
-    reference = await exchange.instruments()
+    reference = await exchange.instruments(row.instrument for row in rows)
     items = [answers.order_json(answers.of_row(row), reference) for row in rows]
     next_cursor = f"{more:x}" if more else None
     return answer(request, listing(items, as_of, next_cursor))
@@ -100,7 +100,7 @@ async def get_balances(request: web.Request) -> web.Response:
     exchange = exchange_of(request)
     parameters(request, ())
     rows, as_of = await amounts(exchange, messages.QUERY_BALANCES, who.account)
-    reference = await exchange.instruments()
+    reference = await exchange.instruments(assets=_ids(rows))
     return answer(request, listing(_balances(rows, reference), as_of))
 
 
@@ -110,7 +110,7 @@ async def get_positions(request: web.Request) -> web.Response:
     exchange = exchange_of(request)
     parameters(request, ())
     rows, as_of = await amounts(exchange, messages.QUERY_POSITIONS, who.account)
-    reference = await exchange.instruments()
+    reference = await exchange.instruments(_ids(rows))
     symbol = request.match_info.get("symbol")
     if symbol is None:
         return answer(request, listing(_positions(rows, reference), as_of))
@@ -128,7 +128,7 @@ async def get_account(request: web.Request) -> web.Response:
     parameters(request, ())
     balances, first = await amounts(exchange, messages.QUERY_BALANCES, who.account)
     positions, second = await amounts(exchange, messages.QUERY_POSITIONS, who.account)
-    reference = await exchange.instruments()
+    reference = await exchange.instruments(_ids(positions), _ids(balances))
     content = {
         "account": {"id": str(who.account), "name": who.name},
         "balances": _balances(balances, reference),
@@ -136,6 +136,10 @@ async def get_account(request: web.Request) -> web.Response:
         "seq": min(first, second),
     }
     return answer(request, content)
+
+
+def _ids(rows: list[Any]) -> list[int]:
+    return [int(row["id"]) for row in rows]
 
 
 def _balances(rows: list[Any], reference: Instruments) -> list[dict[str, Any]]:

@@ -155,9 +155,9 @@ def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
 
 def order_json(view: OrderView, reference: Instruments) -> dict[str, Any]:
     """The order object of §C.2; of a rejected order only the ids and the reason are remembered."""
-    instrument = reference.by_id.get(view.instrument)
-    if instrument is None:
+    if view.instrument == 0:
         return _rejected_json(view)
+    instrument = reference.by_id[view.instrument]
     quote = instrument.quote
     cum = view.cum
     status = STATUS_NAMES.get(view.status, "open")

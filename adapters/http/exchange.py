@@ -120,12 +120,22 @@ class Exchange:
         except (CoreAway, OutcomeUnknown):
             raise self._away() from None
 
-    async def instruments(self) -> Instruments:
-        """Reference data, read again if something of it is new."""
+    async def instruments(
+        self, numbers: Iterable[int] = (), assets: Iterable[int] = ()
+    ) -> Instruments:
+        """Reference data, read again if something of it is new.
+
+        ``numbers`` and ``assets`` are those of an answer that is to be shown: it may be newer than
+        the event that would have told of a new one.
+        """
         self.linked()
-        if self.reference.stale:
-            await self.reference.refresh(self.query, self.timeout_s)
-        return self.reference
+        reference = self.reference
+        if reference.stale:
+            await reference.refresh(self.query, self.timeout_s)
+        known = reference.by_id.keys() >= set(numbers) and reference.assets.keys() >= set(assets)
+        if not known:
+            await reference.refresh(self.query, self.timeout_s)
+        return reference
 
     def linked(self) -> Link:
         """The way to the core; forgets what another life of the core may have changed."""

@@ -78,7 +78,7 @@ async def replace_order(request: web.Request) -> web.Response:
     if not given and not faults.items:
         faults.add("/qty", "required", "a replace changes 'price' or 'qty' or both")
     row = await row_of(exchange, who.account, target)
-    instrument = (await exchange.instruments()).by_id[row.instrument]
+    instrument = (await exchange.instruments([row.instrument])).by_id[row.instrument]
     price = 0 if change.price is None else terms.ticks("price", change.price, instrument, faults)
     qty = terms.lots("qty", change.qty, instrument, faults)
     faults.check()
@@ -120,6 +120,7 @@ async def cancel_order(request: web.Request) -> web.Response:
     terms.choice("cancel_restriction", cancel.cancel_restriction or "none", none, faults)
     expiry = terms.expire_after_ns(cancel.expire_after_ts, cancel.recv_window_ms, faults)
     faults.check()
+    await exchange.instruments()  # Before the command: after it nothing may fail any more.
     slots = records.targeted(
         messages.CANCEL_ORDER,
         target,
@@ -188,7 +189,7 @@ async def show_order(
 ) -> web.Response:
     """The order as it is now, with the sequence up to which that is true."""
     row = await row_of(exchange, who.account, target)
-    reference = await exchange.instruments()
+    reference = await exchange.instruments({row.instrument} - {0})
     content = {
         "order": answers.order_json(answers.of_row(row), reference),
         "seq": row.as_of,
@@ -245,7 +246,6 @@ async def _sequenced(
                 "durability": exchange.durability,
             },
         )
-    await exchange.instruments()
     content = _content(exchange, answers.of_row(row), [])
     if row.cum:
         content["fills_truncated"] = True

@@ -246,3 +246,15 @@ async def test_another_life_of_the_core_makes_the_adapter_ask_again(
     await client.get("/v1/balances")
 
     assert int(gateway.queries[-1]["account"]) == 7
+
+
+async def test_a_balance_in_an_asset_whose_event_has_not_come_yet_is_shown(
+    client: Client, gateway: FakeGateway
+) -> None:
+    await client.get("/v1/balances")
+    gateway.assets[9] = ("EUR", 2)
+    gateway.balances[3].append((9, 100, 0))
+
+    reply = await client.get("/v1/balances")
+
+    assert reply.body["items"][-1]["asset"] == "EUR"

@@ -373,3 +373,15 @@ async def test_nobody_elses_client_id_is_seen(client: Client, gateway: FakeGatew
 
     assert (reply.status, reply.body["code"]) == (404, "not_seen")
     assert int(gateway.queries[-1]["account"]) == BOB
+
+
+async def test_a_cancel_that_is_the_first_request_answers_the_whole_order(
+    client: Client, gateway: FakeGateway, exchange: Exchange
+) -> None:
+    exchange.accounts["alice"] = ALICE
+    gateway.script.append(answered(canceled()))
+    gateway.orders[ID] = order_reply(**CANCELED)
+
+    reply = await client.send("DELETE", f"/v1/orders/{ID}")
+
+    assert reply.body["order"]["instrument"] == "BTC-USD"
