@@ -1,0 +1,129 @@
+"""The core process: recover, serve, stop on SIGTERM.
+
+    python -m core.sequencer --data DIR --durability sync --gateways http.0 ...
+
+Exit codes: 0 clean stop, 64 usage, 70 failed (journal kept), 75 in use, 78 configuration, 80 journal
+refused.  Logs nothing on the way: one line to standard error when it begins and when it ends badly.
+"""
+
+import argparse
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from core.journal.config import JournalConfig
+from core.journal.errors import EXIT_CONFIGURATION, EXIT_FAILED, JournalError
+from core.journal.layout import DURABILITIES, SEGMENT_BYTES
+from core.limits import DEFAULT, Limits, faults
+from core.sequencer.engine import ENGINE_VERSION
+
+EXIT_USAGE: Final = 64
+
+
+class Parser(argparse.ArgumentParser):
+    """Usage errors exit 64, as everywhere in Outcry."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"core: {message}\n")
+        sys.exit(EXIT_USAGE)
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(prog="core", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--durability", choices=sorted(DURABILITIES), default="sync")
+    parser.add_argument("--idle", choices=("spin", "hybrid", "block"), default="hybrid")
+    parser.add_argument("--segment-bytes", type=int, default=SEGMENT_BYTES)
+    parser.add_argument("--spares", type=int, default=2)
+    parser.add_argument("--gateways", default="http.0")
+    parser.add_argument("--limits", default="{}")
+    parser.add_argument("--allow-volatile", action="store_true")
+    return parser.parse_args(argv)
+
+
+def read_limits(text: str) -> Limits:
+    """Limits out of JSON; SystemExit 78 with every fault."""
+    try:
+        values: Any = json.loads(text)
+        limits = DEFAULT._replace(**{name: int(value) for name, value in values.items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        sys.stderr.write(f"core: --limits: expected a JSON object of limits: {error}\n")
+        sys.exit(EXIT_CONFIGURATION)
+    found = faults(limits)
+    if found:
+        sys.stderr.write("".join(f"core: {fault}\n" for fault in found))
+        sys.exit(EXIT_CONFIGURATION)
+    return limits
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"core: {line}\n")
+    sys.stderr.flush()
+
+
+def show_progress(done: int, total: int) -> None:
+    """A line a second while the journal is replayed."""
+    now = time.monotonic()
+    if now - show_progress.last >= 1.0:  # type: ignore[attr-defined]
+        show_progress.last = now  # type: ignore[attr-defined]
+        say(f"replaying {done / 1e6:.1f} M of {total / 1e6:.1f} M commands")
+
+
+show_progress.last = time.monotonic()  # type: ignore[attr-defined]
+
+
+def main(argv: list[str]) -> int:
+    """Run one life of the core; its exit code."""
+    options = arguments(argv)
+    journal = JournalConfig(
+        durability=DURABILITIES[options.durability],
+        limits=read_limits(options.limits),
+        engine_version=ENGINE_VERSION,
+        segment_bytes=options.segment_bytes,
+        spares=options.spares,
+        allow_volatile=options.allow_volatile,
+    )
+    from core.sequencer.core import Core, CoreConfig
+    from core.wake import STRATEGIES
+
+    gateways = tuple(name for name in options.gateways.split(",") if name)
+    config = CoreConfig(options.data, journal, gateways, STRATEGIES[options.idle])
+    stopping: list[int] = []
+    cores: list[Core] = []
+
+    def stop(number: int, _frame: object) -> None:
+        stopping.append(number)
+        for core in cores:
+            core.request_stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        core = Core(config, show_progress)
+    except JournalError as error:
+        say(str(error))
+        return error.exit_code
+    cores.append(core)
+    if not stopping:
+        core.publish()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        core.serve()
+    core.close()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except OSError as fault:
+        say(f"failed: {fault}; the journal is kept")
+        code = EXIT_FAILED
+    sys.stdout.flush()
+    os._exit(code)  # Threads of the journal may still be in a system call.

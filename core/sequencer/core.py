@@ -1,0 +1,240 @@
+"""One life of the core: recover, replay, fence, make the rings, serve, stop.
+
+``Core`` is the process without its command line, so that tests and the warm-up run it too.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from core import memory
+from core.clock import monotonic_ns, realtime_ns
+from core.constants import BATCH_SLOTS_MAX, REPLY_BYTES, RING_POLL_SLOTS, SLOT_BYTES
+from core.counters import READY, RECOVERED_COMMANDS, STARTED_NS, STATE, create_counters, gauge
+from core.journal.config import JournalConfig
+from core.journal.layout import CHECKPOINT_PAYLOAD, CHECKPOINT_SUM
+from core.journal.reader import Commands
+from core.journal.recovery import Recovery, recover
+from core.journal.writer import Writer
+from core.limits import from_genesis
+from core.messages import NAME_REPLY, QUERY, packed
+from core.output import create_output
+from core.ring import create_inbound, create_replies
+from core.rows import ASSET
+from core.sequencer.engine import apply_batch
+from core.sequencer.queries import REPLIES_MAX
+from core.sequencer.sequencer import (
+    CHECKPOINT_DUE,
+    LOOK,
+    LOOP,
+    MARKER_DUE,
+    QUERIES_MAX,
+    ROTATE,
+    STATE_ASKED,
+    push_answer,
+    show_state,
+    turn,
+)
+from core.sequencer.state import State
+from core.shm import prefix, unlink_stale
+from core.wake import Waiter, open_fifo
+
+RECOVERING: Final = 0
+SERVING: Final = 1
+STOPPING: Final = 2
+CORE_FILE: Final = "core.json"
+CHECKPOINT_SUMS_MAX: Final = 1_000
+
+
+class CoreConfig(NamedTuple):
+    """What one core is started with."""
+
+    data: Path
+    journal: JournalConfig
+    gateways: tuple[str, ...]
+    idle: int
+    populate: bool = True
+
+
+class Core:
+    """See the module.  ``request_stop`` may be called from a signal handler."""
+
+    def __init__(
+        self, config: CoreConfig, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Recover and replay; raises the errors of ``recover``."""
+        self.config = config
+        self.recovery = recover(config.data, config.journal)
+        uuid8 = self.recovery.uuid.hex()[:8]
+        self.epoch = self.recovery.epoch + 1
+        self.shm = prefix(uuid8, self.epoch)
+        unlink_stale(uuid8)
+        self.output = create_output(self.shm, self.epoch)
+        limits, id_key = from_genesis(self.recovery.genesis)
+        self.state = State(limits, id_key, populate=config.populate)
+        out = self.output
+        self.state.use_ring(out.slots, out.capacity - 1, out.position_at, out.claimed_at)
+        self.recovered = replay_into(self.state, self.recovery, progress)
+        self.writer = Writer(self.recovery)
+        self.counters = create_counters(self.shm, self.epoch)
+        run = config.data / "run"
+        run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run = run
+        self._make_gateways(run)
+        self._make_loop()
+
+    def _make_gateways(self, run: Path) -> None:
+        names = self.config.gateways
+        self.inbound = [
+            create_inbound(self.shm, name, number, self.epoch)
+            for number, name in enumerate(names, 1)
+        ]
+        self.replies = [
+            create_replies(self.shm, name, number, self.epoch)
+            for number, name in enumerate(names, 1)
+        ]
+        self.fifos = [open_fifo(run, name) for name in names]
+        self.fifo = open_fifo(run, "core")
+        self.waiter = Waiter(self.fifo, self.output.sleeping_at, self.config.idle)
+
+    def _make_loop(self) -> None:
+        self._row = np.zeros(1, LOOP)
+        self.loop = int(self._row.ctypes.data)
+        row = self.row = self._row[0]
+        self._buffers: list[Any] = []
+
+        def words(values: list[int]) -> int:
+            array = np.array(values or [0], np.int64)
+            self._buffers.append(array)
+            return int(array.ctypes.data)
+
+        def room(size: int) -> int:
+            owner, address = memory.region(size)
+            self._buffers.append(owner)
+            return address
+
+        row["state"], row["journal"] = self.state.address, self.writer.address
+        row["ends"] = words([ring.end for ring in self.inbound])
+        row["replies"] = words([ring.end for ring in self.replies])
+        row["sleeping"] = words([ring.sleeping_at for ring in self.inbound])
+        row["fifos"] = words(self.fifos)
+        row["asked"] = words([0] * len(self.inbound))
+        row["waiter"], row["counters"] = self.waiter.address, self.counters.words
+        row["batch"] = room(BATCH_SLOTS_MAX * SLOT_BYTES)
+        row["staging"] = room(RING_POLL_SLOTS * SLOT_BYTES)
+        row["queries"] = room(QUERIES_MAX * SLOT_BYTES)
+        row["answers"] = room(REPLIES_MAX * REPLY_BYTES)
+        row["gateway_count"] = len(self.inbound)
+        row["sequence"] = self.writer.row.next_sequence - 1
+        row["timestamp_ns"] = max(self.recovery.timestamp_ns, self.state["timestamp_ns"])
+        row["checkpoint_ns"] = monotonic_ns()
+
+    def publish(self) -> None:
+        """Let adapters attach: every segment, then DATA/run/core.json."""
+        words = self.counters.words
+        gauge(words, STATE, SERVING)
+        gauge(words, STARTED_NS, realtime_ns())
+        gauge(words, RECOVERED_COMMANDS, self.recovered)
+        show_state(self.loop)
+        for part in (*self.inbound, *self.replies, self.output, self.counters):
+            part.segment.publish()
+        gauge(words, READY, 1)
+        description = {
+            "epoch": self.epoch,
+            "pid": os.getpid(),
+            "shm": self.shm,
+            "durability": self.config.journal.durability_name,
+            "gateways": {name: n for n, name in enumerate(self.config.gateways, 1)},
+            "journal_uuid": self.recovery.directory.name,
+        }
+        temporary = self.run / f"{CORE_FILE}.new"
+        temporary.write_text(json.dumps(description))
+        temporary.replace(self.run / CORE_FILE)
+
+    def request_stop(self) -> None:
+        """End ``serve`` after what is at hand."""
+        self.row["stop"] = 1
+
+    def serve(self) -> None:
+        """Run duty cycles until ``request_stop``; a failed write ends the process (exit 70)."""
+        while not (self.row["stop"] and self.row["commands"] == 0):
+            self.step(int(turn(self.loop)))
+
+    def step(self, due: int) -> None:
+        """What ``turn`` wants from Python."""
+        if due == LOOK:
+            return
+        if due < 0:
+            self.writer.fail(due)
+        elif due == ROTATE:
+            self.writer.rotate()
+        elif due == CHECKPOINT_DUE:
+            self.writer.checkpoint(self.checkpoint())
+            self.row["checkpoint_commands"] = 0
+            self.row["checkpoint_ns"] = monotonic_ns()
+        elif due == MARKER_DUE:
+            self.writer.marker()
+            self.row["marker_owed"] = 0
+        elif due == STATE_ASKED:
+            self._answer_state()
+
+    def checkpoint(self) -> bytes:
+        """The payload of a CHECKPOINT: where the state is, as counters and sums."""
+        state = self.state
+        assets = state.rows("assets", ASSET, state["assets_used"] + 1)
+        sums = np.zeros(len(assets) - 1, CHECKPOINT_SUM)
+        sums["asset"] = np.arange(1, len(assets))
+        sums["amount"] = assets["issued"][1:]
+        sums = sums[:CHECKPOINT_SUMS_MAX]
+        payload = np.zeros(1, CHECKPOINT_PAYLOAD)
+        payload["sequence"] = state["sequence"]
+        payload["event_hash"] = (state["event_hash"], 0)
+        payload["command_count"] = self.row["sequence"]
+        payload["event_count"] = state["events"]
+        payload["trade_count"] = state["trades"]
+        payload["open_orders"] = state["open_orders"]
+        payload["sum_count"] = len(sums)
+        return payload.tobytes() + sums.tobytes()
+
+    def _answer_state(self) -> None:
+        place = int(self.row["queries"]) + int(self.row["query_next"]) * SLOT_BYTES
+        query = memory.view(place, QUERY, 1)[0]
+        answer = memory.view(int(self.row["answers"]), NAME_REPLY, 1)
+        answer[0] = np.zeros((), NAME_REPLY)
+        for name in ("request_id", "session", "kind"):
+            answer[name] = query[name]
+        answer["as_of"] = answer["id"] = self.state["sequence"]
+        answer["flags"], answer["count"] = 1, 1
+        answer["name"] = packed(self.state.hash().hex(), 36)
+        push_answer(self.loop, 1)
+
+    def close(self) -> None:
+        """A clean stop: everything durable, the lock given up, nothing left in /dev/shm."""
+        gauge(self.counters.words, READY, 0)
+        gauge(self.counters.words, STATE, STOPPING)
+        with contextlib.suppress(FileNotFoundError):
+            (self.run / CORE_FILE).unlink()
+        self.writer.close()
+        for part in (*self.inbound, *self.replies, self.output, self.counters):
+            part.segment.unlink()
+        for descriptor in (*self.fifos, self.fifo):
+            os.close(descriptor)
+
+
+def replay_into(
+    state: State, recovery: Recovery, progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Apply every command of the journal to a fresh state; how many there were."""
+    done = 0
+    for item in recovery.walk():
+        if isinstance(item, Commands):
+            done += int(apply_batch(state.address, item.address, len(item.slots)))
+            if progress is not None:
+                progress(done, recovery.commands)
+    return done
+

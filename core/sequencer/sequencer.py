@@ -1,0 +1,339 @@
+"""The duty cycle: poll, stamp, journal, apply, publish, answer.  One thread, compiled, no GIL.
+
+``turn`` runs until Python has something to do, and says what: a full segment, a checkpoint, a
+marker, a state hash that was asked for, or simply that PYTHON_NS have passed (signals are seen
+then).  Nothing is applied before ``append`` has put its block where the durability of the process
+demands.  (architecture.md, decisions 1, 2, 11-14)
+"""
+
+from typing import Final
+
+from core.clock import monotonic_ns, realtime_ns
+from core.constants import (
+    BATCH_SLOTS_MAX,
+    CHECKPOINT_COMMANDS,
+    CHECKPOINT_NS,
+    COMMAND_SLOTS_MAX,
+    REPLY_BYTES,
+    RING_POLL_SLOTS,
+    SLOT_BYTES,
+)
+from core.counters import (
+    BLOCKS,
+    BUSY_CYCLES,
+    DURABLE_SEQUENCE,
+    DUTY_CYCLES,
+    EVENTS_PUBLISHED,
+    HEARTBEAT_NS,
+    JOURNAL_BYTES,
+    KINDS,
+    OPEN_ORDERS,
+    QUERIES,
+    REJECTS,
+    REPLIES_DROPPED,
+    RING_SLOTS,
+    SEQUENCE,
+    SESSIONS_NOT_REMEMBERED,
+    SLEEPS,
+    TRADES,
+    WAKE_UPS,
+    count,
+    gauge,
+)
+from core.crc32c import record_crc32c
+from core.jit import kernel
+from core.journal.appender import NO_ROOM, append, journal_at
+from core.layout import record
+from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
+from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
+from core.ring import poll, reply_push
+from core.rows import state_at
+from core.sequencer.engine import apply_batch
+from core.sequencer.queries import answer
+from core.wake import idle, wake
+
+LOOP: Final = record(
+    "what the duty cycle works with; private memory of the core",
+    512,
+    [
+        ("state", "<i8"),  # Addresses.
+        ("journal", "<i8"),
+        ("ends", "<i8"),  # i8 per gateway: its inbound ring's end.
+        ("replies", "<i8"),  # i8 per gateway: its reply ring's end.
+        ("sleeping", "<i8"),  # i8 per gateway: address of its sleeping word.
+        ("fifos", "<i8"),  # i8 per gateway: descriptor of its FIFO.
+        ("asked", "<i8"),  # i8 per gateway: 1 when it asked something in this turn.
+        ("waiter", "<i8"),
+        ("counters", "<i8"),
+        ("batch", "<i8"),  # BATCH_SLOTS_MAX slots of commands.
+        ("staging", "<i8"),  # RING_POLL_SLOTS slots.
+        ("queries", "<i8"),  # QUERIES_MAX slots.
+        ("answers", "<i8"),  # One answer: REPLIES_MAX reply rows.
+        ("gateway_count", "<i8"),
+        ("next_gateway", "<i8"),  # The ring that is polled first.
+        ("sequence", "<i8"),  # Of the newest command that was stamped.
+        ("timestamp_ns", "<i8"),
+        ("slots", "<i8"),  # In the batch.
+        ("commands", "<i8"),
+        ("first_sequence", "<i8"),
+        ("is_stamped", "<i8"),  # The batch waits for a segment.
+        ("query_count", "<i8"),
+        ("query_next", "<i8"),
+        ("stop", "<i8"),  # 1: take nothing more from the rings.
+        ("idle_from_ns", "<i8"),
+        ("owed_ns", "<i8"),  # Since when sleepers are owed a byte; 0: they are not.
+        ("checkpoint_ns", "<i8"),  # Of the last one.
+        ("checkpoint_commands", "<i8"),  # Applied since.
+        ("marker_owed", "<i8"),
+        ("reserved", "<i8", (35,)),
+    ],
+)
+loop_at = pointer(LOOP)
+command_at = pointer(COMMAND)
+
+QUERIES_MAX: Final = 256
+
+# What ``turn`` returns.  Negative: minus errno of the journal; the process has to end.
+LOOK: Final = 0  # Nothing special: let Python see its signals.
+ROTATE: Final = 1  # The segment is full; the batch is kept.
+CHECKPOINT_DUE: Final = 2
+MARKER_DUE: Final = 3
+STATE_ASKED: Final = 4  # The query at ``query_next`` wants the state hash.
+
+PYTHON_NS: Final = 50_000_000
+IDLE_MS: Final = 50
+MARKER_IDLE_NS: Final = 5_000_000
+MARKER_IDLE_MS: Final = 5
+OWED_NS: Final = 1_000_000
+EINTR: Final = 4
+
+
+@kernel
+def turn(loop_address: int) -> int:
+    """Work until there is something for Python; what it is."""
+    loop = loop_at(loop_address)
+    begun_ns = monotonic_ns()
+    now_ns = begun_ns
+    while now_ns - begun_ns < PYTHON_NS:
+        if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
+            collect(loop)
+        busy = loop.commands > 0 or loop.query_count > 0
+        if loop.commands > 0:
+            done = journal_and_apply(loop)
+            if done != 0:
+                return ROTATE if done == NO_ROOM else done
+        if loop.query_count > 0 and not answer_queries(loop):
+            return STATE_ASKED
+        now_ns = monotonic_ns()
+        count(loop.counters, DUTY_CYCLES, 1)
+        wake_sleepers(loop, now_ns)
+        due = due_for_python(loop, now_ns)
+        if due != LOOK:
+            return due
+        if busy:
+            loop.idle_from_ns = 0
+            count(loop.counters, BUSY_CYCLES, 1)
+            continue
+        if rest(loop, now_ns) != 0:
+            return LOOK
+    gauge(loop.counters, HEARTBEAT_NS, now_ns)
+    return LOOK
+
+
+@kernel
+def collect(loop: Record) -> None:
+    """One turn round the rings: commands into the batch, queries beside it."""
+    gateways = loop.gateway_count
+    for step in range(gateways):
+        gateway = (loop.next_gateway + step) % gateways
+        room = min(BATCH_SLOTS_MAX - loop.slots, QUERIES_MAX - loop.query_count)
+        if room < COMMAND_SLOTS_MAX:
+            loop.next_gateway = gateway
+            return
+        end = load_i64(loop.ends + gateway * 8)
+        taken = poll(end, loop.staging, min(room, RING_POLL_SLOTS))
+        if taken > 0:
+            store_i64(loop.asked + gateway * 8, 1)
+            count(loop.counters, RING_SLOTS + gateway + 1, taken)
+            sort_out(loop, taken)
+
+
+@kernel
+def sort_out(loop: Record, taken: int) -> None:
+    """Commands and queries out of what one ring gave, each in its order."""
+    place = 0
+    while place < taken:
+        source = loop.staging + place * SLOT_BYTES
+        command = command_at(source)
+        slots = command.slots
+        if command.kind >= QUERY_FIRST:
+            copy128(loop.queries + loop.query_count * SLOT_BYTES, source)
+            loop.query_count += 1
+        else:
+            copy(loop.batch + loop.slots * SLOT_BYTES, source, slots * SLOT_BYTES)
+            loop.slots += slots
+            loop.commands += 1
+        place += slots
+
+
+@kernel
+def stamp(loop: Record) -> None:
+    """Give every command of the batch its sequence, its time and its checksum."""
+    loop.first_sequence = loop.sequence + 1
+    loop.timestamp_ns = max(loop.timestamp_ns + 1, realtime_ns())
+    place = 0
+    while place < loop.slots:
+        address = loop.batch + place * SLOT_BYTES
+        command = command_at(address)
+        loop.sequence += 1
+        command.sequence = loop.sequence
+        command.timestamp_ns = loop.timestamp_ns
+        loop.timestamp_ns += 1
+        command.crc32c = record_crc32c(address, command.slots)
+        count(loop.counters, KINDS + (command.kind & 127), 1)
+        place += command.slots
+    loop.timestamp_ns -= 1
+    loop.is_stamped = 1
+
+
+@kernel
+def journal_and_apply(loop: Record) -> int:
+    """The batch into the journal, then into the state.  0, NO_ROOM (call again after the
+    rotation), or minus errno."""
+    if loop.is_stamped == 0:
+        stamp(loop)
+    done = append(
+        loop.journal,
+        loop.batch,
+        loop.slots,
+        loop.commands,
+        loop.first_sequence,
+        loop.sequence,
+        loop.timestamp_ns,
+    )
+    if done != 0:
+        return done
+    apply_batch(loop.state, loop.batch, loop.slots)
+    loop.checkpoint_commands += loop.commands
+    loop.slots = 0
+    loop.commands = 0
+    loop.is_stamped = 0
+    loop.marker_owed = 1
+    show(loop)
+    return 0
+
+
+@kernel
+def show(loop: Record) -> None:
+    """The counters after a batch."""
+    state = state_at(loop.state)
+    journal = journal_at(loop.journal)
+    words = loop.counters
+    gauge(words, SEQUENCE, state.sequence)
+    gauge(words, DURABLE_SEQUENCE, journal.durable_sequence)
+    gauge(words, EVENTS_PUBLISHED, state.cursor)
+    gauge(words, REJECTS, state.rejects)
+    gauge(words, JOURNAL_BYTES, journal.bytes)
+    gauge(words, BLOCKS, journal.blocks)
+    gauge(words, OPEN_ORDERS, state.open_orders)
+    gauge(words, TRADES, state.trades)
+    gauge(words, SESSIONS_NOT_REMEMBERED, state.sessions_refused)
+
+
+@kernel
+def show_state(loop_address: int) -> None:
+    """``show``, for Python."""
+    show(loop_at(loop_address))
+
+
+@kernel
+def answer_queries(loop: Record) -> bool:
+    """Answer what was asked, in order.  False: the next one wants the state hash, from Python."""
+    while loop.query_next < loop.query_count:
+        query = loop.queries + loop.query_next * SLOT_BYTES
+        if command_at(query).kind == QUERY_STATE:
+            return False
+        rows = answer(loop.state, query, loop.answers)
+        reply(loop, command_at(query).gateway, rows)
+        loop.query_next += 1
+    loop.query_count = 0
+    loop.query_next = 0
+    return True
+
+
+@kernel
+def reply(loop: Record, gateway: int, rows: int) -> None:
+    """The answer at ``answers`` into the reply ring of a gateway (numbered from 1)."""
+    count(loop.counters, QUERIES, 1)
+    if reply_push(load_i64(loop.replies + (gateway - 1) * 8), loop.answers, rows) == 0:
+        count(loop.counters, REPLIES_DROPPED, 1)
+
+
+@kernel
+def push_answer(loop_address: int, rows: int) -> None:
+    """Python answered the query at ``query_next``: send it, and go on with the one after."""
+    loop = loop_at(loop_address)
+    query = command_at(loop.queries + loop.query_next * SLOT_BYTES)
+    reply(loop, query.gateway, rows)
+    loop.query_next += 1
+
+
+@kernel
+def wake_sleepers(loop: Record, now_ns: int) -> None:
+    """A byte at once to who asked; to the others at most one a millisecond."""
+    any_asked = False
+    for gateway in range(loop.gateway_count):
+        if load_i64(loop.asked + gateway * 8) != 0:
+            store_i64(loop.asked + gateway * 8, 0)
+            any_asked = True
+            wake_one(loop, gateway)
+    if any_asked and loop.gateway_count > 1 and loop.owed_ns == 0:
+        loop.owed_ns = now_ns
+    if loop.owed_ns != 0 and now_ns - loop.owed_ns >= OWED_NS:
+        wake_all(loop)
+
+
+@kernel
+def wake_one(loop: Record, gateway: int) -> None:
+    sleeping = load_i64(loop.sleeping + gateway * 8)
+    woken = wake(sleeping, load_i64(loop.fifos + gateway * 8))
+    count(loop.counters, WAKE_UPS, woken)
+
+
+@kernel
+def wake_all(loop: Record) -> None:
+    for gateway in range(loop.gateway_count):
+        wake_one(loop, gateway)
+    loop.owed_ns = 0
+
+
+@kernel
+def due_for_python(loop: Record, now_ns: int) -> int:
+    """Is it time for a checkpoint or a marker?"""
+    if loop.checkpoint_commands >= CHECKPOINT_COMMANDS:
+        return CHECKPOINT_DUE
+    if loop.checkpoint_commands > 0 and now_ns - loop.checkpoint_ns >= CHECKPOINT_NS:
+        return CHECKPOINT_DUE
+    quiet = loop.idle_from_ns != 0 and now_ns - loop.idle_from_ns >= MARKER_IDLE_NS
+    return MARKER_DUE if loop.marker_owed != 0 and quiet else LOOK
+
+
+@kernel
+def rest(loop: Record, now_ns: int) -> int:
+    """A turn without work: spin or sleep.  Not 0: Python should look (a signal, or an error that
+    it will see itself)."""
+    if loop.idle_from_ns == 0:
+        loop.idle_from_ns = now_ns
+    if loop.owed_ns != 0 and now_ns - loop.idle_from_ns > OWED_NS // 8:
+        wake_all(loop)
+    if loop.stop != 0:
+        return 1
+    timeout_ms = MARKER_IDLE_MS if loop.marker_owed != 0 else IDLE_MS
+    idle_ns = now_ns - loop.idle_from_ns
+    slept = idle(loop.waiter, loop.ends, loop.gateway_count, idle_ns, timeout_ms)
+    if slept > 0:
+        count(loop.counters, SLEEPS, 1)
+    return 1 if slept < 0 else 0
+
+
+assert QUERIES_MAX >= RING_POLL_SLOTS and REPLY_BYTES == 2 * SLOT_BYTES
