@@ -48,9 +48,6 @@ if numba.config.DISABLE_JIT:
     def spin_hint() -> None:
         """Tell the processor that this is a loop that waits."""
 
-    def prefetch_write(address: int) -> None:
-        """Ask to own the cache line at ``address``; never faults."""
-
 else:
 
     @intrinsic
@@ -104,20 +101,6 @@ else:
             return context.get_dummy_value()
 
         return types.void(), lower
-
-    @intrinsic
-    def prefetch_write(typing: Any, address: Any) -> Any:
-        """Ask to own the cache line at ``address``; never faults."""
-
-        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
-            call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            hints = [ir.Constant(i32, value) for value in (1, 3, 1)]
-            builder.call(call, [builder.inttoptr(args[0], byte), *hints])
-            return context.get_dummy_value()
-
-        return types.void(types.int64), lower
 
 
 @kernel

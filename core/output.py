@@ -19,7 +19,6 @@ from core.atomics import (
     fence_release,
     load_acquire,
     load_word,
-    prefetch_write,
     store_release,
 )
 from core.constants import EVENT_BYTES, OUTPUT_EVENTS
@@ -110,9 +109,6 @@ def publish(end: int, count: int) -> None:
         assert ring.position + count <= ring.claimed
     ring.position += count
     store_release(ring.position_at, ring.position)
-    following = ring.slots + (ring.position & ring.mask) * EVENT_BYTES
-    prefetch_write(following)
-    prefetch_write(following + 64)
 
 
 @kernel

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from core.atomics import load_acquire, load_word, prefetch_write, store_release, store_word
+from core.atomics import load_acquire, load_word, store_release, store_word
 from core.constants import (
     CANCEL_LANE_DIVISOR,
     COMMAND_SLOTS_MAX,
@@ -104,7 +104,6 @@ def offer(end: int, slots: int, slot_count: int, canceling: int) -> int:
     produced += slot_count
     ring.produced = produced
     store_release(ring.produced_at, produced)
-    _own_next_slot(ring.slots + (produced & ring.mask) * SLOT_BYTES)
     return 1
 
 
@@ -167,13 +166,6 @@ def refresh_consumed(end: int) -> None:
         ring.faults += 1
     else:
         ring.consumed = consumed
-
-
-@kernel
-def _own_next_slot(slot: int) -> None:
-    """The next slot's lines were last the consumer's: take them before they are needed."""
-    prefetch_write(slot)
-    prefetch_write(slot + 64)
 
 
 @kernel
