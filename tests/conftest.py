@@ -16,7 +16,7 @@ from tests.model.exchange import Exchange
 from tests.model.state import Sizes
 
 _TIMES = int(os.environ.get("OUTCRY_SEEDS", "1"))
-_EXAMPLES = {"release": 40, "checked": 20, "pure": 3}
+_EXAMPLES = {"release": 40, "checked": 20, "pure": 15}
 settings.register_profile(
     "outcry",
     max_examples=_EXAMPLES[MODE_NAME] * _TIMES,
@@ -33,7 +33,7 @@ MakeWorld = Callable[..., World]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes ``random_seed`` runs once per seed; fewer in plain Python mode."""
     if "random_seed" in metafunc.fixturenames:
-        count = {"release": 10, "checked": 5, "pure": 2}[MODE_NAME]
+        count = {"release": 10, "checked": 5, "pure": 3}[MODE_NAME]
         metafunc.parametrize("random_seed", range(count * _TIMES))
 
 

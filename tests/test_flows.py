@@ -21,7 +21,7 @@ from tests.model.state import Sizes
 from tests.model.translate import batch_of, events_of
 
 SIZES = Sizes(orders_max=60_000, closed_keep=1_000, ids_max=250_000, pages_max=8_192)
-OWN_OPS = {"release": 6_000, "checked": 3_000, "pure": 400}[MODE_NAME]
+OWN_OPS = {"release": 6_000, "checked": 3_000, "pure": 1_000}[MODE_NAME]
 BATCH = 64
 FOLDER = os.environ.get("OUTCRY_FLOWS", "")
 shared = pytest.mark.skipif(not FOLDER, reason="OUTCRY_FLOWS names no folder of order flows")

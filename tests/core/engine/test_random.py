@@ -11,8 +11,8 @@ from tests.core.engine.compare import Pair
 from tests.model.state import Sizes
 from tests.model.strategies import NARROW, TINY, USUAL, Scenario, seeds
 
-COMMANDS = {"release": 1_500, "checked": 800, "pure": 150}[MODE_NAME]
-EXAMPLE_COMMANDS = {"release": 120, "checked": 80, "pure": 50}[MODE_NAME]
+COMMANDS = {"release": 1_500, "checked": 800, "pure": 500}[MODE_NAME]
+EXAMPLE_COMMANDS = {"release": 120, "checked": 80, "pure": 60}[MODE_NAME]
 BATCHES = (1, 2, 3, 7, 16, 64)
 
 
