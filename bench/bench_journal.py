@@ -16,9 +16,18 @@ from core.clock import monotonic_ns, realtime_ns
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.crc32c import record_crc32c
 from core.jit import kernel
+from core.journal.access import block_row
 from core.journal.appender import DIRECT, NO_ROOM, append
+from core.journal.blocks import encode
 from core.journal.config import JournalConfig
-from core.journal.layout import RELAXED, SEGMENT_HEADER_BYTES, SYNC
+from core.journal.layout import (
+    ALIGN_SYNC,
+    BLOCK_BYTES_MAX,
+    DATA,
+    RELAXED,
+    SEGMENT_HEADER_BYTES,
+    SYNC,
+)
 from core.journal.reader import Commands
 from core.journal.recovery import recover
 from core.journal.segments import make_segment, open_file, segment_path
@@ -31,8 +40,11 @@ from core.messages import COMMAND, CRC_AT, PLACE_ORDER, SCHEMA
 
 BLOCK_BYTES: Final = 4096
 COMMANDS_4K: Final = 30  # Fill one block of 4,096 bytes.
-RAW_BYTES: Final = 64 << 20
 SEGMENT_BYTES: Final = 64 << 20
+SMOKE_SEGMENT_BYTES: Final = 4 << 20  # Below SMOKE_SECONDS making segments would take longest.
+SMOKE_SECONDS: Final = 1.0
+SAMPLES_MIN: Final = 48
+WARM_UP: Final = 16
 
 
 @kernel
@@ -64,11 +76,18 @@ def timed_raw(fd: int, image: int, count: int, offset: int, direct: int) -> int:
     return clock_monotonic_ns() - begun_ns if done >= 0 else done
 
 
+@kernel
+def encode_often(image: int, payload: int, turns: int) -> None:
+    """Encode the same block ``turns`` times."""
+    for _ in range(turns):
+        encode(image, payload, ALIGN_SYNC)
+
+
 class _Bench:
     """A journal of its own in ``directory``, with commands to write."""
 
-    def __init__(self, directory: Path, durability: int) -> None:
-        config = JournalConfig(durability, limits=SMALL, segment_bytes=SEGMENT_BYTES)
+    def __init__(self, directory: Path, durability: int, segment_bytes: int) -> None:
+        config = JournalConfig(durability, limits=SMALL, segment_bytes=segment_bytes)
         self.data = directory / f"bench-{durability}"
         self.writer = Writer(recover(self.data, config))
         self.commands = np.zeros(BATCH_SLOTS_MAX, COMMAND)
@@ -95,23 +114,24 @@ def run(seconds: float = 2.0, directory: Path | None = None) -> dict[str, Any]:
 
     ``directory`` decides which disk: a new directory is made in it and removed again.
     """
+    size = SEGMENT_BYTES if seconds >= SMOKE_SECONDS else SMOKE_SEGMENT_BYTES
     place = Path(tempfile.mkdtemp(prefix="outcry-bench-", dir=directory or Path.cwd()))
     try:
         return {
-            **_interleaved(place, seconds * 0.5),
-            **_throughput(place, SYNC, "sync", seconds * 0.2),
-            **_relaxed_latency(place, seconds * 0.1),
-            **_throughput(place, RELAXED, "relaxed", seconds * 0.2),
+            **_interleaved(_Bench(place, SYNC, size), place, size, seconds * 0.5),
+            **_throughput(_Bench(place, SYNC, size), "sync", seconds * 0.2),
+            **_relaxed_latency(_Bench(place, RELAXED, size), seconds * 0.1),
+            **_throughput(_Bench(place, RELAXED, size), "relaxed", seconds * 0.2),
             **_reading(place),
+            "encode_4k_ns": _encoding_ns(),
         }
     finally:
         shutil.rmtree(place)
 
 
-def _interleaved(place: Path, seconds: float) -> dict[str, Any]:
-    bench = _Bench(place, SYNC)
+def _interleaved(bench: _Bench, place: Path, size: int, seconds: float) -> dict[str, Any]:
     mode, mode_name = int(bench.writer.row.mode), bench.writer.mode_name
-    make_segment(place, 1, RAW_BYTES, prewritten=True)
+    make_segment(place, 1, size, prewritten=True)
     flags = os.O_RDWR | (os.O_DIRECT | os.O_DSYNC if mode == DIRECT else 0)
     fd = open_file(segment_path(place, 1), flags)
     _owner, image = region(BLOCK_BYTES)
@@ -121,9 +141,9 @@ def _interleaved(place: Path, seconds: float) -> dict[str, Any]:
     raw: list[int] = []
     offset = SEGMENT_HEADER_BYTES
     end_ns = monotonic_ns() + int(seconds * 1e9)
-    while monotonic_ns() < end_ns or len(ours) < 64:
+    while monotonic_ns() < end_ns or len(ours) < SAMPLES_MIN:
         offset += BLOCK_BYTES
-        if offset >= RAW_BYTES:
+        if offset >= size:
             offset = SEGMENT_HEADER_BYTES
         ours.append(bench.append(COMMANDS_4K))
         contents[0] = offset
@@ -133,7 +153,7 @@ def _interleaved(place: Path, seconds: float) -> dict[str, Any]:
     shutil.rmtree(bench.data)
     if min(raw) < 0:
         raise OSError(-min(raw), os.strerror(-min(raw)))
-    ours_ns, raw_ns = np.array(ours[16:]), np.array(raw[16:])
+    ours_ns, raw_ns = np.array(ours[WARM_UP:]), np.array(raw[WARM_UP:])
     found: dict[str, Any] = {"mode": mode_name, "samples": len(ours_ns)}
     for prefix, taken_ns in (("", ours_ns), ("baseline_", raw_ns)):
         for share in (50, 99):
@@ -142,28 +162,26 @@ def _interleaved(place: Path, seconds: float) -> dict[str, Any]:
     return found
 
 
-def _relaxed_latency(place: Path, seconds: float) -> dict[str, Any]:
-    bench = _Bench(place, RELAXED)
+def _relaxed_latency(bench: _Bench, seconds: float) -> dict[str, Any]:
     taken_ns: list[int] = []
     end_ns = monotonic_ns() + int(seconds * 1e9)
-    while monotonic_ns() < end_ns or len(taken_ns) < 64:
+    while monotonic_ns() < end_ns or len(taken_ns) < SAMPLES_MIN:
         taken_ns.append(bench.append(1))
     bench.writer.close()
     shutil.rmtree(bench.data)
-    shares = np.percentile(np.array(taken_ns[16:]), (50, 99))
+    shares = np.percentile(np.array(taken_ns[WARM_UP:]), (50, 99))
     return {"relaxed_p50_ns": int(shares[0]), "relaxed_p99_ns": int(shares[1])}
 
 
-def _throughput(place: Path, durability: int, name: str, seconds: float) -> dict[str, Any]:
-    """Full blocks of 256 slots one after the other, stamping included, rotation not."""
-    bench = _Bench(place, durability)
+def _throughput(bench: _Bench, name: str, seconds: float) -> dict[str, Any]:
+    """Full blocks of 256 slots one after the other; stamping them is not counted."""
     blocks = taken_ns = 0
     end_ns = monotonic_ns() + int(seconds * 1e9)
     while monotonic_ns() < end_ns or blocks < 16:
         taken_ns += bench.append(BATCH_SLOTS_MAX)
         blocks += 1
     bench.writer.close()
-    if durability == SYNC:
+    if name == "sync":
         shutil.rmtree(bench.data)
     return {f"{name}_commands_per_s": blocks * BATCH_SLOTS_MAX * 1_000_000_000 // taken_ns}
 
@@ -180,6 +198,19 @@ def _reading(place: Path) -> dict[str, Any]:
         taken_ns = monotonic_ns() - begun_ns
         best_ns = min(best_ns or taken_ns, taken_ns)
     return {"read_commands_per_s": commands * 1_000_000_000 // best_ns, "read": commands}
+
+
+def _encoding_ns() -> int:
+    """What the journal adds to a raw write of 4,096 bytes: stamps, padding, checksums, chain."""
+    _owner, image = region(BLOCK_BYTES_MAX)
+    commands = np.zeros(COMMANDS_4K, COMMAND)
+    block = block_row(image)
+    block.kind, block.block_no, block.payload_bytes = DATA, 1, commands.nbytes
+    turns = 1_000
+    encode_often(image, int(commands.ctypes.data), 1)
+    begun_ns = monotonic_ns()
+    encode_often(image, int(commands.ctypes.data), turns)
+    return (monotonic_ns() - begun_ns) // turns
 
 
 if __name__ == "__main__":
