@@ -65,7 +65,7 @@ def test_a_record_is_checked_over_all_its_slots_but_its_own_field(slots: int) ->
 
 def test_the_checksum_is_below_two_to_the_32() -> None:
     room = words(random.Random(7).randbytes(4_096))
-    found = [crc32c(room.ctypes.data, size) for size in range(0, 512)]
+    found = [crc32c(room.ctypes.data, size) for size in range(512)]
     assert min(found) >= 0
     assert max(found) < 1 << 32
 
