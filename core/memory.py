@@ -21,7 +21,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 WORD_MASK: Final = (1 << 64) - 1
+HALF_MASK: Final = (1 << 32) - 1
 HUGE_PAGE_BYTES: Final = 2 << 20
+PRODUCT_KEYS: Final = tuple(
+    (place * 0x9E37_79B9_7F4A_7C15 >> 29) & HALF_MASK | 1 for place in range(1, 33)
+)
 
 Record = Any  # A record at an address: fields by attribute, in every mode.
 
@@ -124,6 +128,22 @@ if numba.config.DISABLE_JIT:
     def mul_fold(left: int, right: int) -> int:
         product = (left & WORD_MASK) * (right & WORD_MASK)
         return _signed(product ^ (product >> 64))
+
+    def sum_products(address: int) -> int:
+        lanes = [0, 0, 0, 0]
+        for place in range(16):
+            word = ctypes.c_uint64.from_address(address + 8 * place).value
+            low = (word + PRODUCT_KEYS[2 * place]) & HALF_MASK
+            high = ((word >> 32) + PRODUCT_KEYS[2 * place + 1]) & HALF_MASK
+            lanes[place & 3] = (lanes[place & 3] + low * high) & WORD_MASK
+        turned = [lanes[0], *(_turn(lane, 16 * n) for n, lane in enumerate(lanes) if n)]
+        return _signed(sum(turned))
+
+    def _turn(word: int, count: int) -> int:
+        return (word << count | word >> (64 - count)) & WORD_MASK
+
+    def product_exceeds(left: int, right: int, most: int) -> bool:
+        return left * right > most
 
     def wrap_mul(left: int, right: int) -> int:
         return _signed(left * right)
@@ -280,6 +300,42 @@ else:
             return builder.trunc(builder.xor(product, high), ir.IntType(64))
 
         return types.int64(types.int64, types.int64), lower
+
+    @intrinsic
+    def sum_products(typing: Any, address: Any) -> Any:
+        """Hash of the 128 bytes at ``address``: every 8 bytes are two halves, each half has its own
+        key added, and the products of the pairs are summed (NH of UMAC) in four lanes."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            halves, words = ir.VectorType(ir.IntType(32), 8), ir.VectorType(ir.IntType(64), 4)
+            shift, low = ir.Constant(words, [32] * 4), ir.Constant(words, [HALF_MASK] * 4)
+            lanes = ir.Constant(words, [0] * 4)
+            for part in range(4):
+                at = builder.add(args[0], ir.Constant(ir.IntType(64), 32 * part))
+                row = builder.load(builder.inttoptr(at, halves.as_pointer()), align=8)
+                keys = ir.Constant(halves, list(PRODUCT_KEYS[8 * part : 8 * part + 8]))
+                row = builder.bitcast(builder.add(row, keys), words)
+                product = builder.mul(builder.and_(row, low), builder.lshr(row, shift))
+                lanes = builder.add(lanes, product)
+            total = builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+            for lane in (1, 2, 3):
+                word = builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane))
+                left = builder.shl(word, ir.Constant(ir.IntType(64), 16 * lane))
+                right = builder.lshr(word, ir.Constant(ir.IntType(64), 64 - 16 * lane))
+                total = builder.add(total, builder.or_(left, right))
+            return total
+
+        return types.int64(types.int64), lower
+
+    @intrinsic
+    def product_exceeds(typing: Any, left: Any, right: Any, most: Any) -> Any:
+        """Is the product of two words that are not negative more than ``most``?  Never wraps."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            wide = [builder.zext(word, ir.IntType(128)) for word in args]
+            return builder.icmp_unsigned(">", builder.mul(wide[0], wide[1]), wide[2])
+
+        return types.boolean(types.int64, types.int64, types.int64), lower
 
     @intrinsic
     def wrap_mul(typing: Any, left: Any, right: Any) -> Any:

@@ -64,7 +64,6 @@ COLD: Final = record(
         ("client_order_id", "u1", (36,)),
         ("session", "<u4"),
         ("instrument", "<i4"),
-        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
@@ -72,17 +71,19 @@ COLD: Final = record(
         ("flags", "u1"),
         ("self_trade", "u1"),
         ("end_reason", "<u2"),
+        ("id_record", "<i4"),  # Of its current client order id; 0: none.
+        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
+        ("account_prev", "<i4"),
+        # The second cache line: money and times.
         ("hold_fee", "<i8"),  # LIMIT BUY: fee part of the hold.  MARKET BUY: all of the hold.
         ("hold_lots", "<i8"),  # Kept: BINARY, opposite lots reserved.
         ("last_price", "<i8"),
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
-        ("account_prev", "<i4"),
+        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("session_next", "<i4"),  # Kept: open orders of the session.
         ("session_prev", "<i4"),
-        ("id_record", "<i4"),  # Of its current client order id; 0: none.
         ("extra", "<i4"),  # Kept: row of stop, iceberg, group, expiry terms.
     ],
 )

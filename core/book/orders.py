@@ -3,28 +3,27 @@
 from core.book import queue
 from core.jit import inlined
 from core.memory import Record
-from core.messages import BUY, MARKET
+from core.messages import BUY, MARKET, SELL
 from core.rows import bookside_row, cold_row, level_row, order_row, slot_of_unit
 
 
 @inlined
 def own_bookside(instrument: int, side: int) -> int:
     """The side where an order of this side rests."""
-    return 2 * instrument if side == BUY else 2 * instrument + 1
+    return 2 * instrument + (side - BUY)
 
 
 @inlined
 def other_bookside(instrument: int, side: int) -> int:
     """The side that an order of this side takes from."""
-    return 2 * instrument + 1 if side == BUY else 2 * instrument
+    return 2 * instrument + (SELL - side)
 
 
 @inlined
 def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
     """The lowest best key of ``bookside`` that a taker at ``price`` still trades with."""
-    if order_type == MARKET:
-        return 0
-    return price ^ bookside_row(state, bookside).flip  # type: ignore[no-any-return]
+    key = price ^ bookside_row(state, bookside).flip
+    return 0 if order_type == MARKET else key
 
 
 @inlined

@@ -12,7 +12,7 @@ def append(state: Record, bookside: int, slot: int) -> None:
     order = order_row(state, slot)
     side = bookside_row(state, bookside)
     key = order.price ^ side.flip
-    unit = side.best_level if key == side.best_key else level_for(state, bookside, key)
+    unit = level_for(state, bookside, key)
     own = state.order_base + 2 * slot
     level = level_row(state, unit)
     last = level.prev

@@ -74,7 +74,7 @@ def remember_target(state: Record, slot: int) -> None:
         id_record_row(state, state.record).order_id = order_row(state, slot).order_id
 
 
-@inlined
+@kernel
 def cancel_order(state: Record, command: int) -> None:
     cancel = cancel_at(command)
     reason = target_form(command, cancel.order_id)

@@ -41,7 +41,7 @@ from core.sequencer.sequencer import (
     turn,
 )
 from core.sequencer.state import State
-from core.shm import prefix, unlink_stale
+from core.shm import Segment, prefix, unlink_stale
 from core.wake import Waiter, open_fifo
 
 RECOVERING: Final = 0
@@ -134,6 +134,12 @@ class Core:
         row["timestamp_ns"] = max(self.recovery.timestamp_ns, self.state["timestamp_ns"])
         row["checkpoint_ns"] = monotonic_ns()
 
+    def segments(self) -> list[Segment]:
+        """Everything that is shared, in the order in which it is published and unlinked."""
+        found = [ring.segment for ring in self.inbound]
+        found += [ring.segment for ring in self.replies]
+        return [*found, self.output.segment, self.counters.segment]
+
     def publish(self) -> None:
         """Let adapters attach: every segment, then DATA/run/core.json."""
         words = self.counters.words
@@ -141,8 +147,8 @@ class Core:
         gauge(words, STARTED_NS, realtime_ns())
         gauge(words, RECOVERED_COMMANDS, self.recovered)
         show_state(self.loop)
-        for part in (*self.inbound, *self.replies, self.output, self.counters):
-            part.segment.publish()
+        for segment in self.segments():
+            segment.publish()
         gauge(words, READY, 1)
         description = {
             "epoch": self.epoch,
@@ -220,8 +226,8 @@ class Core:
         with contextlib.suppress(FileNotFoundError):
             (self.run / CORE_FILE).unlink()
         self.writer.close()
-        for part in (*self.inbound, *self.replies, self.output, self.counters):
-            part.segment.unlink()
+        for segment in self.segments():
+            segment.unlink()
         for descriptor in (*self.fifos, self.fifo):
             os.close(descriptor)
 

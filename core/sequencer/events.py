@@ -9,8 +9,9 @@ from typing import Final
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
 from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, address_of, copy36, load_i64, mul_fold, pointer, wrap_add
+from core.memory import Record, address_of, copy36, mul_fold, pointer, sum_products
 from core.messages import (
+    BUY,
     EVENT,
     EVENT_CLIENT_ORDER_ID_AT,
     LAST,
@@ -20,14 +21,10 @@ from core.messages import (
 from core.rows import COLD_CLIENT_ORDER_ID_AT
 
 event_at = pointer(EVENT)
+assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
 EVENT_SHIFT: Final = 7
 CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
-HASH_KEYS: Final = (
-    0x1B87_3593_CC9E_2D51,
-    0x2545_F491_4F6C_DD1D,
-    0x3C6E_F372_FE94_F82B,
-    0x510E_527F_ADE6_82D1,
-)
+HASH_KEY: Final = 0x2545_F491_4F6C_DD1D
 assert EVENT_BYTES == 1 << EVENT_SHIFT
 
 
@@ -74,7 +71,7 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
     event.session = cold.session
     event.account = order.account
     event.instrument = cold.instrument
-    event.flags = SELL_SIDE if cold.side == SELL else 0
+    event.flags = cold.side & SELL_SIDE
     copy36(
         address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
     )
@@ -123,16 +120,6 @@ def publish(state: Record) -> None:
 
 @inlined
 def fold(digest: int, event: int) -> int:
-    """The rolling hash after one more event: multiply-and-fold over its 16 words, in pairs that
-    do not wait for each other."""
-    one = mul_fold(load_i64(event) ^ HASH_KEYS[0], load_i64(event + 8) ^ HASH_KEYS[1])
-    two = mul_fold(load_i64(event + 16) ^ HASH_KEYS[1], load_i64(event + 24) ^ HASH_KEYS[2])
-    three = mul_fold(load_i64(event + 32) ^ HASH_KEYS[2], load_i64(event + 40) ^ HASH_KEYS[3])
-    four = mul_fold(load_i64(event + 48) ^ HASH_KEYS[3], load_i64(event + 56) ^ HASH_KEYS[0])
-    five = mul_fold(load_i64(event + 64) ^ HASH_KEYS[0], load_i64(event + 72) ^ HASH_KEYS[2])
-    six = mul_fold(load_i64(event + 80) ^ HASH_KEYS[1], load_i64(event + 88) ^ HASH_KEYS[3])
-    seven = mul_fold(load_i64(event + 96) ^ HASH_KEYS[0], load_i64(event + 104) ^ HASH_KEYS[1])
-    eight = mul_fold(load_i64(event + 112) ^ HASH_KEYS[2], load_i64(event + 120) ^ HASH_KEYS[3])
-    words = wrap_add(wrap_add(one, two), wrap_add(three, four))
-    words ^= wrap_add(wrap_add(five, six), wrap_add(seven, eight))
-    return mul_fold(digest ^ words, HASH_KEYS[1])
+    """The rolling hash after one more event: the sums of products of its 32-bit halves, then
+    multiply-and-fold."""
+    return mul_fold(digest ^ sum_products(event), HASH_KEY)

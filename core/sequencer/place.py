@@ -5,7 +5,7 @@ from typing import Final
 from core.book import levels, orders
 from core.constants import MONEY_MAX
 from core.jit import inlined, kernel
-from core.memory import Record
+from core.memory import Record, product_exceeds
 from core.messages import (
     BUY,
     GTC,
@@ -58,7 +58,7 @@ QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 
 
-@inlined
+@kernel
 def place_order(state: Record, command: int) -> None:
     reason = form(command)
     if reason == 0:
@@ -71,7 +71,19 @@ def place_order(state: Record, command: int) -> None:
         reject(state, command, reason, 0)
         return
     slot = enter(state, command)
-    sweep(state, slot)
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    bookside = orders.other_bookside(cold.instrument, cold.side)
+    worst = orders.worst_key(state, bookside, cold.order_type, order.price)
+    crossing = orders.crosses(state, bookside, worst)
+    resting = not crossing and cold.time_in_force == GTC
+    accepted(state, order, cold, resting)
+    if resting:
+        orders.rest(state, slot)
+        open_order(state, slot)
+        return
+    if crossing:
+        sweep(state, slot)
     rest_or_end(state, slot)
 
 
@@ -133,7 +145,7 @@ def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
     if reason != 0:
         return reason
     unit = price * terms.multiplier
-    if qty > MONEY_MAX // unit:
+    if product_exceeds(unit, qty, MONEY_MAX):
         return because(state, NOTIONAL_TOO_LARGE, MONEY_MAX, 0)
     notional = unit * qty
     if notional < terms.notional_min:
@@ -184,33 +196,31 @@ def check_room(state: Record, place: Record) -> int:
 
 @inlined
 def enter(state: Record, command: int) -> int:
-    """Row, hold and ORDER_ACCEPTED of an order that passed every check; its slot."""
+    """Row of an order that passed every check; its slot."""
     place = place_at(command)
     slot = accept(state, command, place)
     order = order_row(state, slot)
-    cold = cold_row(state, slot)
     if state.record != 0:
         id_record_row(state, state.record).order_id = order.order_id
-    held = 0
-    if state.risk != 0:
-        held = hold(state, slot)
-    event = order_event(state, ORDER_ACCEPTED, order, cold)
-    event.qty = order.leaves
-    event.cum = held
-    event.cum_notional = place.order_type | (place.time_in_force << 8)
-    if place.order_type == LIMIT and place.time_in_force == GTC:
-        bookside = orders.other_bookside(cold.instrument, cold.side)
-        worst = orders.worst_key(state, bookside, LIMIT, order.price)
-        if not orders.crosses(state, bookside, worst):
-            event.flags |= RESTS
     return slot
 
 
 @inlined
-def hold(state: Record, slot: int) -> int:
+def accepted(state: Record, order: Record, cold: Record, resting: bool) -> None:
+    """The hold is made; ORDER_ACCEPTED."""
+    held = 0
+    if state.risk != 0:
+        held = hold(state, order, cold)
+    event = order_event(state, ORDER_ACCEPTED, order, cold)
+    event.qty = order.leaves
+    event.cum = held
+    event.cum_notional = cold.order_type | (cold.time_in_force << 8)
+    event.flags |= RESTS if resting else 0
+
+
+@inlined
+def hold(state: Record, order: Record, cold: Record) -> int:
     """Reserve what the order needs; how much that is."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
     cold.position = need_position(state, order.account, cold.instrument)
     position = position_row(state, cold.position)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.book import levels, orders, queue
-from core.jit import inlined
+from core.jit import inlined, kernel
 from core.memory import Record, address_of, copy36
 from core.messages import (
     BUY,
@@ -48,7 +48,7 @@ TOO_LATE: Final = Reason.TOO_LATE.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
 
 
-@inlined
+@kernel
 def replace_order(state: Record, command: int) -> None:
     replace = replace_at(command)
     reason = target_form(command, replace.order_id)
@@ -179,12 +179,15 @@ def change_place(state: Record, command: int, slot: int, price: int, leaves: int
     order.leaves = leaves
     event = replaced(state, command, slot)
     bookside = orders.other_bookside(cold.instrument, cold.side)
-    if not orders.crosses(state, bookside, orders.worst_key(state, bookside, LIMIT, price)):
-        event.flags |= RESTS
+    crossing = orders.crosses(state, bookside, orders.worst_key(state, bookside, LIMIT, price))
+    event.flags |= 0 if crossing else RESTS
     event = replaced_from(state, slot, old_shown, held)
     event.price = old_price
     event.qty = old_leaves + order.cum
     take_id(state, command, slot)
+    if not crossing:
+        orders.rest(state, slot)
+        return
     filled_before = order.cum
     sweep(state, slot)
     if order.leaves == 0:
