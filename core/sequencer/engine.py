@@ -9,7 +9,7 @@ from typing import Final
 from core import table
 from core.constants import SLOT_BYTES
 from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, load_i64
+from core.memory import Record, load_i64, prefetch
 from core.messages import (
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
@@ -39,7 +39,7 @@ from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
 from core.sequencer.events import bare_event, mark_last, publish
-from core.sequencer.fetch import FETCH_ABOVE, FETCH_SLOTS, fetch
+from core.sequencer.fetch import FETCH_ABOVE, FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.place import place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
@@ -66,6 +66,8 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
             if state.open_orders > FETCH_ABOVE:
                 fetch(state, commands + place * SLOT_BYTES, commands + fetched * SLOT_BYTES)
         command = commands + place * SLOT_BYTES
+        prefetch(command + NEXT_BYTES)
+        prefetch(command + NEXT_BYTES + LINE_BYTES)
         prefix = place_at(command)
         place += max(prefix.slots, 1)
         count += 1

@@ -19,6 +19,7 @@ from core.rows import (
     UNIT_SHIFT,
     account_row,
     cold_row,
+    level_at,
     order_row,
 )
 from core.sequencer.admit import place_at, replace_at
@@ -26,6 +27,7 @@ from core.sequencer.admit import place_at, replace_at
 FETCH_SLOTS: Final = 64
 FETCH_ABOVE: Final = 2_048  # Open orders.  Fewer, and all of it is in the second-level cache.
 LINE_BYTES: Final = 64
+NEXT_BYTES: Final = FETCH_SLOTS * SLOT_BYTES  # Commands are asked for this far ahead.
 
 
 @kernel
@@ -38,6 +40,9 @@ def fetch(state: Record, start: int, end: int) -> None:
             fetch_level(state, command)
         else:
             fetch_neighbours(state, command)
+    for command in range(start, end, SLOT_BYTES):
+        if place_at(command).kind == PLACE_ORDER:
+            fetch_newest(state, command)
 
 
 @inlined
@@ -72,14 +77,27 @@ def bucket(state: Record, instrument: int, side: int, price: int) -> int:
 
 
 @inlined
+def unit_of(state: Record, place: Record) -> int:
+    """Unit of the level where a new order may come to rest; any other one where two prices share
+    the entry of the page table."""
+    page = load_i64(bucket(state, place.instrument, place.side, place.price) + 8)
+    return (page << PAGE_BITS) | (key_of(place.side, place.price) & (PAGE_LEVELS - 1))
+
+
+@inlined
+def fetch_newest(state: Record, command: int) -> None:
+    """The newest order of the level where a new one may come to rest."""
+    level = level_at(state.arena + (unit_of(state, place_at(command)) << UNIT_SHIFT))
+    prefetch(state.arena + (level.prev << UNIT_SHIFT))
+
+
+@inlined
 def fetch_level(state: Record, command: int) -> None:
     """The level where a new order may come to rest, and its account's newest open order."""
     place = place_at(command)
-    entry = bucket(state, place.instrument, place.side, place.price)
-    page = load_i64(entry + 8)  # Of another price, where two share the entry: a wasted hint.
-    unit = (page << PAGE_BITS) | (key_of(place.side, place.price) & (PAGE_LEVELS - 1))
+    unit = unit_of(state, place)
     prefetch(state.arena + (unit << UNIT_SHIFT))
-    prefetch(state.pages + (page << PAGE_SHIFT))
+    prefetch(state.pages + ((unit >> PAGE_BITS) << PAGE_SHIFT))
     if 0 < place.account <= state.accounts_used:
         prefetch(state.cold + (account_row(state, place.account).open_tail << COLD_SHIFT))
 

@@ -71,13 +71,12 @@ def place_order(state: Record, command: int) -> None:
         reject(state, command, reason, 0)
         return
     slot = enter(state, command)
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    bookside = orders.other_bookside(cold.instrument, cold.side)
-    worst = orders.worst_key(state, bookside, cold.order_type, order.price)
+    place = place_at(command)
+    bookside = orders.other_bookside(place.instrument, place.side)
+    worst = orders.worst_key(state, bookside, place.order_type, place.price)
     crossing = orders.crosses(state, bookside, worst)
-    resting = not crossing and cold.time_in_force == GTC
-    accepted(state, order, cold, resting)
+    resting = not crossing and place.time_in_force == GTC
+    accepted(state, place, slot, resting)
     if resting:
         orders.rest(state, slot)
         open_order(state, slot)
@@ -206,15 +205,17 @@ def enter(state: Record, command: int) -> int:
 
 
 @inlined
-def accepted(state: Record, order: Record, cold: Record, resting: bool) -> None:
+def accepted(state: Record, place: Record, slot: int, resting: bool) -> None:
     """The hold is made; ORDER_ACCEPTED."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
     held = 0
     if state.risk != 0:
         held = hold(state, order, cold)
     event = order_event(state, ORDER_ACCEPTED, order, cold)
     event.qty = order.leaves
     event.cum = held
-    event.cum_notional = cold.order_type | (cold.time_in_force << 8)
+    event.cum_notional = place.order_type | (place.time_in_force << 8)
     event.flags |= RESTS if resting else 0
 
 
