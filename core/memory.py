@@ -9,6 +9,7 @@ All words are int64, also bit masks: mixing in uint64 would turn to float in pla
 """
 
 import ctypes
+import hashlib
 import mmap
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,7 +19,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, models, register_model
 
 WORD_MASK: Final = (1 << 64) - 1
 HALF_MASK: Final = (1 << 32) - 1
@@ -69,7 +72,7 @@ if numba.config.DISABLE_JIT:
         "u8": ctypes.c_uint64,
     }
 
-    def pointer(dtype: "np.dtype[np.void]") -> Callable[[int], Record]:
+    def pointer(dtype: "np.dtype[np.void]", family: str = "") -> Callable[[int], Record]:
         """A function from an address to the record of ``dtype`` that lies there."""
         assert dtype.fields is not None and dtype.names is not None
         fields: list[tuple[str, Any]] = []
@@ -157,9 +160,65 @@ if numba.config.DISABLE_JIT:
 else:
     _I8P: Final = ir.IntType(8).as_pointer()
 
-    def pointer(dtype: "np.dtype[np.void]") -> Callable[[int], Record]:
-        """A function from an address to the record of ``dtype`` that lies there."""
-        row = numba.from_dtype(dtype)
+    class RowType(types.Type):  # type: ignore[misc]
+        """A row of a family: a store to a row of one family changes no row of another one.
+
+        The compiler is told so (as the type-based aliasing of C), and keeps what it has loaded from
+        the state in registers while it writes an event.  Loads and stores by address belong to no
+        family and are taken to touch any.
+        """
+
+        def __init__(self, family: str, dtype: "np.dtype[np.void]") -> None:
+            self.family = family
+            self.fields = {
+                name: (numba.from_dtype(found[0]), found[1])
+                for name, found in (dtype.fields or {}).items()
+                if not found[0].shape
+            }
+            digest = hashlib.sha256(repr(dtype.descr).encode()).hexdigest()[:8]
+            super().__init__(f"Row_{family}_{digest}")
+
+    register_model(RowType)(models.OpaqueModel)
+
+    @infer_getattr
+    class _RowAttribute(AttributeTemplate):  # type: ignore[misc]
+        key = RowType
+
+        def generic_resolve(self, row: Any, name: str) -> Any:
+            field = row.fields.get(name)
+            return field[0] if field else None
+
+    def _tag(module: Any, family: str) -> Any:
+        root = module.add_metadata(["outcry rows"])
+        kind = module.add_metadata([family, root, ir.Constant(ir.IntType(64), 0)])
+        return module.add_metadata([kind, kind, ir.Constant(ir.IntType(64), 0)])
+
+    def _field(context: Any, builder: Any, row: Any, name: str, base: Any) -> tuple[Any, Any]:
+        kind, offset = row.fields[name]
+        start = builder.ptrtoint(base, ir.IntType(64))
+        at = builder.add(start, ir.Constant(ir.IntType(64), offset))
+        return kind, builder.inttoptr(at, context.get_value_type(kind).as_pointer())
+
+    @lower_getattr_generic(RowType)
+    def _row_getattr(context: Any, builder: Any, row: Any, base: Any, name: str) -> Any:
+        kind, place = _field(context, builder, row, name, base)
+        word = builder.load(place, align=kind.bitwidth // 8)
+        word.set_metadata("tbaa", _tag(builder.module, row.family))
+        return word
+
+    @lower_setattr_generic(RowType)
+    def _row_setattr(context: Any, builder: Any, signature: Any, args: Any, name: str) -> None:
+        kind, place = _field(context, builder, signature.args[0], name, args[0])
+        done = builder.store(args[1], place, align=kind.bitwidth // 8)
+        done.set_metadata("tbaa", _tag(builder.module, signature.args[0].family))
+
+    def pointer(dtype: "np.dtype[np.void]", family: str = "") -> Callable[[int], Record]:
+        """A function from an address to the record of ``dtype`` that lies there.
+
+        ``family``: see ``RowType``; memory that is seen through two declared records, both with
+        stores, must have one family or none.
+        """
+        row = RowType(family, dtype) if family else numba.from_dtype(dtype)
 
         @intrinsic
         def at(typing: Any, address: Any) -> Any:
@@ -236,7 +295,7 @@ else:
 
         return types.void(types.int64, types.int64, types.int64), lower
 
-    def _copy_fixed(parts: tuple[tuple[int, int], ...]) -> Any:
+    def _copy_fixed(parts: tuple[tuple[int, int], ...], family: str = "") -> Any:
         def copy_fixed(typing: Any, target: Any, source: Any) -> Any:
             def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 words = []
@@ -246,14 +305,18 @@ else:
                     words.append(builder.load(builder.inttoptr(at, kind.as_pointer()), align=4))
                 for (offset, _size), word in zip(parts, words, strict=True):
                     at = builder.add(args[0], ir.Constant(ir.IntType(64), offset))
-                    builder.store(word, builder.inttoptr(at, word.type.as_pointer()), align=4)
+                    done = builder.store(
+                        word, builder.inttoptr(at, word.type.as_pointer()), align=4
+                    )
+                    if family:
+                        done.set_metadata("tbaa", _tag(builder.module, family))
                 return context.get_dummy_value()
 
             return types.void(types.int64, types.int64), lower
 
         return intrinsic(copy_fixed)
 
-    copy36 = _copy_fixed(((0, 32), (32, 4)))
+    copy36 = _copy_fixed(((0, 32), (32, 4)), "text")  # No field of a row is part of a text.
     copy128 = _copy_fixed(((0, 64), (64, 64)))
 
     @intrinsic

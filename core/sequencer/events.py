@@ -20,7 +20,7 @@ from core.messages import (
 )
 from core.rows import COLD_CLIENT_ORDER_ID_AT
 
-event_at = pointer(EVENT)
+event_at = pointer(EVENT, "event")
 assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
 EVENT_SHIFT: Final = 7
 CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
