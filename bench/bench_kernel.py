@@ -15,7 +15,7 @@ import numpy as np
 from bench import flow as flows
 from bench.naive import NaiveRun
 from core.constants import BATCH_SLOTS_MAX, MONEY_MAX, SLOT_BYTES
-from core.jit import kernel
+from core.jit import call_entry, entry, kernel
 from core.limits import Limits
 from core.messages import (
     CREATE_ACCOUNT,
@@ -66,6 +66,7 @@ class Prepared:
         engine_ids = np.zeros(int(flow.max_order_id) + 1, np.int64)
         self.state, self.ring = self.fresh()
         flows.bind_order_ids(
+            entry(apply_batch),
             self.state.address,
             self.commands.ctypes.data,
             len(self.commands),
@@ -76,7 +77,7 @@ class Prepared:
     def fresh(self) -> tuple[State, PrivateRing]:
         """A state with instruments and funded accounts, ready for the first command."""
         state = State(self.limits, ID_KEY, risk=self.risk, populate=True)
-        ring = PrivateRing(RING_EVENTS)
+        ring = PrivateRing(RING_EVENTS, populate=True)
         ring.attach(state)
         for start in range(0, len(self.setup), BATCH_SLOTS_MAX):
             slots = np.concatenate(self.setup[start : start + BATCH_SLOTS_MAX])
@@ -120,14 +121,17 @@ class Prepared:
     def timed(self) -> float:
         """One timed run from a fresh state: ns per command after the prefill."""
         state, _ring = self.fresh()
-        commands, prefill = self.commands.ctypes.data, self.flow.prefill
-        run(state.address, commands, 0, prefill, self.batch)
+        first = self.commands.ctypes.data
+        prefilled = first + self.flow.prefill * SLOT_BYTES
+        end = first + len(self.commands) * SLOT_BYTES
+        engine = entry(apply_batch)
+        run(engine, state.address, first, prefilled, self.batch)
         start = time.perf_counter_ns()
-        run(state.address, commands, prefill, len(self.commands), self.batch)
+        run(engine, state.address, prefilled, end, self.batch)
         elapsed = time.perf_counter_ns() - start
         if state["event_hash"] != self.event_hash:
             raise AssertionError("a timed run gave other events than the run that was judged")
-        return elapsed / (len(self.commands) - prefill)
+        return elapsed / (len(self.commands) - self.flow.prefill)
 
 
 def stamp(commands: Array, first: int) -> None:
@@ -177,12 +181,13 @@ def setup_commands(flow: flows.Flow, users: int) -> list[Array]:
 
 
 @kernel
-def run(state_address: int, commands: int, start: int, end: int, batch: int) -> None:
-    """Apply commands ``start`` to ``end`` in batches."""
-    while start < end:
-        count = min(batch, end - start)
-        apply_batch(state_address, commands + start * SLOT_BYTES, count)
-        start += count
+def run(engine: int, state_address: int, commands: int, end: int, batch: int) -> None:
+    """Apply the commands at ``commands`` up to address ``end`` in batches, each one engine call;
+    ``engine``: entry of ``apply_batch``."""
+    while commands < end:
+        count = min(batch, (end - commands) // SLOT_BYTES)
+        call_entry(engine, state_address, commands, count)
+        commands += count * SLOT_BYTES
 
 
 def bench(path: Path, *, risk: bool, ids: bool, repeats: int, batch: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.book.levels import level_at_key, next_level
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import kernel
+from core.jit import call_entry, kernel
 from core.layout import record
 from core.memory import Record, load_i64, pointer, shift_right, store_i64, wrap_mul
 from core.messages import (
@@ -33,7 +33,6 @@ from core.messages import (
     SELL,
 )
 from core.rows import bookside_row, order_of_unit, order_row, state_at
-from core.sequencer.engine import apply_batch
 
 Array = np.ndarray[Any, Any]
 
@@ -232,8 +231,8 @@ def fold_level(
 
 
 @kernel
-def bind_order_ids(
-    state_address: int, commands: int, count: int, engine_ids: int, flow_ids: int
+def bind_order_ids(  # noqa: PLR0913 - all are addresses of one pass
+    engine: int, state_address: int, commands: int, count: int, engine_ids: int, flow_ids: int
 ) -> None:
     """The untimed first pass: apply the commands one by one, and put the engine's order id into
     each cancel, replace and reduce.  ``flow_ids``: flow id of each command; ``engine_ids``: by
@@ -245,7 +244,7 @@ def bind_order_ids(
         replace = replace_at(command)
         if replace.kind == PLACE_ORDER:
             before = state.cursor
-            apply_batch(state_address, command, 1)
+            call_entry(engine, state_address, command, 1)
             event = event_at(state.ring + ((before & state.ring_mask) << 7))
             store_i64(engine_ids + 8 * own, event.order_id)
         else:
@@ -253,4 +252,4 @@ def bind_order_ids(
             replace.order_id = target if target != 0 else NO_ORDER
             if target != 0:
                 replace.account = order_row(state, target & ORDER_SLOT_MASK).account
-            apply_batch(state_address, command, 1)
+            call_entry(engine, state_address, command, 1)

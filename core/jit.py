@@ -18,7 +18,10 @@ from typing import Any, Final, TypeVar
 
 import llvmlite
 import numba
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 MODE: Final = os.environ.get("OUTCRY_JIT", "release")
 if MODE not in ("release", "checked"):
@@ -65,6 +68,49 @@ def inlined(function: Function) -> Function:
     )
     _kernels.append(compiled)
     return compiled
+
+
+def entry(function: Function) -> int:
+    """Where a kernel of three words that gives a word begins, for ``call_entry``; compiled if need be.
+
+    A kernel that calls another one by name is compiled together with it.  The engine takes a minute;
+    whoever calls it through its entry does not take that minute again.
+    """
+    if PURE:
+        if function not in _entries:
+            _entries.append(function)
+        return _entries.index(function)
+    words = (types.int64,) * 3
+    function.compile(words)  # type: ignore[attr-defined]
+    compiled = function.overloads[words]  # type: ignore[attr-defined]
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+_entries: list[Any] = []
+
+if PURE:
+
+    def call_entry(address: int, one: int, two: int, three: int) -> int:
+        """Call the kernel that begins at ``address`` (see ``entry``); its result."""
+        return int(_entries[address](one, two, three))
+
+else:
+
+    @intrinsic
+    def call_entry(typing: Any, address: Any, one: Any, two: Any, three: Any) -> Any:
+        """Call the kernel that begins at ``address`` (see ``entry``); its result."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, place = ir.IntType(64), ir.IntType(8).as_pointer()
+            result = cgutils.alloca_once(builder, word)
+            error = cgutils.alloca_once(builder, place)
+            kind = ir.FunctionType(
+                ir.IntType(32), [word.as_pointer(), place.as_pointer(), word, word, word]
+            )
+            builder.call(builder.inttoptr(args[0], kind.as_pointer()), [result, error, *args[1:]])
+            return builder.load(result)
+
+        return types.int64(types.int64, types.int64, types.int64, types.int64), lower
 
 
 def kernels() -> list[Any]:

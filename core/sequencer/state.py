@@ -208,11 +208,13 @@ def add_system_account(state_address: int, name: int) -> int:
 class PrivateRing:
     """An output ring that nobody else reads: for replay, tests and benchmarks."""
 
-    def __init__(self, events: int) -> None:
+    def __init__(self, events: int, *, populate: bool = False) -> None:
         if events & (events - 1) or events < 1:
             raise ValueError(f"ring of {events} events: expected a power of two")
         self.capacity = events
         self._owner, self.base = memory.region(events * EVENT.itemsize + 256)
+        if populate:
+            self._owner.madvise(getattr(mmap, "MADV_POPULATE_WRITE", 23))
         self.position = self.base + events * EVENT.itemsize
         self.claimed = self.position + 128
         self.events = memory.view(self.base, EVENT, events)
