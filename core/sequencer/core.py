@@ -17,19 +17,22 @@ from core.clock import monotonic_ns, realtime_ns
 from core.constants import BATCH_SLOTS_MAX, REPLY_BYTES, RING_POLL_SLOTS, SLOT_BYTES
 from core.counters import READY, RECOVERED_COMMANDS, STARTED_NS, STATE, create_counters, gauge
 from core.journal.config import JournalConfig
+from core.journal.errors import fail_stop
 from core.journal.layout import CHECKPOINT_PAYLOAD, CHECKPOINT_SUM
 from core.journal.reader import Commands
 from core.journal.recovery import Recovery, recover
 from core.journal.writer import Writer
+from core.jit import entry
 from core.limits import from_genesis
 from core.messages import NAME_REPLY, QUERY, packed
 from core.output import create_output
 from core.ring import create_inbound, create_replies
 from core.rows import ASSET
 from core.sequencer.engine import apply_batch
-from core.sequencer.queries import REPLIES_MAX
+from core.sequencer.queries import REPLIES_MAX, answer
 from core.sequencer.sequencer import (
     CHECKPOINT_DUE,
+    ENGINE_FAILED,
     LOOK,
     LOOP,
     MARKER_DUE,
@@ -41,7 +44,7 @@ from core.sequencer.sequencer import (
     turn,
 )
 from core.sequencer.state import State
-from core.shm import prefix, unlink_stale
+from core.shm import Segment, prefix, unlink_stale
 from core.wake import Waiter, open_fifo
 
 RECOVERING: Final = 0
@@ -118,6 +121,7 @@ class Core:
             self._buffers.append(owner)
             return address
 
+        row["apply_entry"], row["answer_entry"] = entry(apply_batch), entry(answer)
         row["state"], row["journal"] = self.state.address, self.writer.address
         row["ends"] = words([ring.end for ring in self.inbound])
         row["replies"] = words([ring.end for ring in self.replies])
@@ -134,6 +138,12 @@ class Core:
         row["timestamp_ns"] = max(self.recovery.timestamp_ns, self.state["timestamp_ns"])
         row["checkpoint_ns"] = monotonic_ns()
 
+    def segments(self) -> list[Segment]:
+        """Everything that is shared, in the order in which it is published and unlinked."""
+        found = [ring.segment for ring in self.inbound]
+        found += [ring.segment for ring in self.replies]
+        return [*found, self.output.segment, self.counters.segment]
+
     def publish(self) -> None:
         """Let adapters attach: every segment, then DATA/run/core.json."""
         words = self.counters.words
@@ -141,8 +151,8 @@ class Core:
         gauge(words, STARTED_NS, realtime_ns())
         gauge(words, RECOVERED_COMMANDS, self.recovered)
         show_state(self.loop)
-        for part in (*self.inbound, *self.replies, self.output, self.counters):
-            part.segment.publish()
+        for segment in self.segments():
+            segment.publish()
         gauge(words, READY, 1)
         description = {
             "epoch": self.epoch,
@@ -169,7 +179,9 @@ class Core:
         """What ``turn`` wants from Python."""
         if due == LOOK:
             return
-        if due < 0:
+        if due == ENGINE_FAILED:
+            fail_stop("an invariant of the engine is broken")
+        elif due < 0:
             self.writer.fail(due)
         elif due == ROTATE:
             self.writer.rotate()
@@ -220,8 +232,8 @@ class Core:
         with contextlib.suppress(FileNotFoundError):
             (self.run / CORE_FILE).unlink()
         self.writer.close()
-        for part in (*self.inbound, *self.replies, self.output, self.counters):
-            part.segment.unlink()
+        for segment in self.segments():
+            segment.unlink()
         for descriptor in (*self.fifos, self.fifo):
             os.close(descriptor)
 
@@ -237,4 +249,3 @@ def replay_into(
             if progress is not None:
                 progress(done, recovery.commands)
     return done
-
