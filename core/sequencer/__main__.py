@@ -2,8 +2,8 @@
 
     python -m core.sequencer --data DIR --durability sync --gateways http.0 ...
 
-Exit codes: 0 clean stop, 64 usage, 70 failed (journal kept), 75 in use, 78 configuration, 80 journal
-refused.  Logs nothing on the way: one line to standard error when it begins and when it ends badly.
+Exit codes: 0 clean stop, 64 usage, 70 failed (journal kept), 75 in use, 78 configuration, 80
+journal refused.  Logs nothing on the way: one line to standard error when it ends badly.
 """
 
 import argparse
@@ -12,10 +12,10 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from core.clock import monotonic_ns
 from core.journal.config import JournalConfig
 from core.journal.errors import EXIT_CONFIGURATION, EXIT_FAILED, JournalError
 from core.journal.layout import DURABILITIES, SEGMENT_BYTES
@@ -23,6 +23,7 @@ from core.limits import DEFAULT, Limits, faults
 from core.sequencer.engine import ENGINE_VERSION
 
 EXIT_USAGE: Final = 64
+PROGRESS_NS: Final = 1_000_000_000
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,15 +68,18 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def show_progress(done: int, total: int) -> None:
+class Progress:
     """A line a second while the journal is replayed."""
-    now = time.monotonic()
-    if now - show_progress.last >= 1.0:  # type: ignore[attr-defined]
-        show_progress.last = now  # type: ignore[attr-defined]
-        say(f"replaying {done / 1e6:.1f} M of {total / 1e6:.1f} M commands")
 
+    def __init__(self) -> None:
+        self._last_ns = monotonic_ns()
 
-show_progress.last = time.monotonic()  # type: ignore[attr-defined]
+    def __call__(self, done: int, total: int) -> None:
+        """Say how far the replay is, unless that was said within the last second."""
+        now_ns = monotonic_ns()
+        if now_ns - self._last_ns >= PROGRESS_NS:
+            self._last_ns = now_ns
+            say(f"replaying {done / 1e6:.1f} M of {total / 1e6:.1f} M commands")
 
 
 def main(argv: list[str]) -> int:
@@ -104,7 +108,7 @@ def main(argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        core = Core(config, show_progress)
+        core = Core(config, Progress())
     except JournalError as error:
         say(str(error))
         return error.exit_code

@@ -16,13 +16,13 @@ from core import memory
 from core.clock import monotonic_ns, realtime_ns
 from core.constants import BATCH_SLOTS_MAX, REPLY_BYTES, RING_POLL_SLOTS, SLOT_BYTES
 from core.counters import READY, RECOVERED_COMMANDS, STARTED_NS, STATE, create_counters, gauge
+from core.jit import entry
 from core.journal.config import JournalConfig
 from core.journal.errors import fail_stop
 from core.journal.layout import CHECKPOINT_PAYLOAD, CHECKPOINT_SUM
 from core.journal.reader import Commands
 from core.journal.recovery import Recovery, recover
 from core.journal.writer import Writer
-from core.jit import entry
 from core.limits import from_genesis
 from core.messages import NAME_REPLY, QUERY, packed
 from core.output import create_output

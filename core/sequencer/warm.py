@@ -31,9 +31,7 @@ GATEWAY: Final = "warm.0"
 def warm() -> None:
     """Compile what is not compiled yet, by running it."""
     runner = Runner(SMALL, (1, 3, 5, 7), ring_events=1 << 12)
-    sequence = 0
-    for slots in commands():
-        sequence += 1
+    for sequence, slots in enumerate(commands(), 1):
         slots.view(m.COMMAND)["sequence"] = sequence
         slots.view(m.COMMAND)["timestamp_ns"] = sequence
         runner.apply(slots)
@@ -83,4 +81,3 @@ def live(data: Path) -> None:
         part.close()
     core.close()
     verify(data)
-
