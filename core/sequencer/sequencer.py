@@ -19,6 +19,7 @@ from core.constants import (
     SLOT_BYTES,
 )
 from core.counters import (
+    BLOCK_NS,
     BLOCKS,
     BUSY_CYCLES,
     DURABLE_SEQUENCE,
@@ -31,7 +32,9 @@ from core.counters import (
     QUERIES,
     REJECTS,
     REPLIES_DROPPED,
+    RING_FAULTS,
     RING_SLOTS,
+    SEGMENT_NO,
     SEQUENCE,
     SESSIONS_NOT_REMEMBERED,
     SLEEPS,
@@ -46,7 +49,7 @@ from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
 from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
 from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
-from core.ring import poll, reply_push
+from core.ring import at_end, poll, reply_push
 from core.rows import state_at
 from core.wake import idle, wake
 
@@ -241,6 +244,12 @@ def show(loop: Record) -> None:
     gauge(words, OPEN_ORDERS, state.open_orders)
     gauge(words, TRADES, state.trades)
     gauge(words, SESSIONS_NOT_REMEMBERED, state.sessions_refused)
+    gauge(words, SEGMENT_NO, journal.segment_no)
+    count(words, BLOCK_NS, journal.write_ns)
+    faults = 0
+    for gateway in range(loop.gateway_count):
+        faults += at_end(load_i64(loop.ends + gateway * 8)).faults
+    gauge(words, RING_FAULTS, faults)
 
 
 @kernel
