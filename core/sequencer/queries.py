@@ -433,7 +433,9 @@ def answer_account(state: Record, query: Record, replies: int) -> None:
 @kernel
 def answer_session(state: Record, query: Record, replies: int) -> None:
     """The newest request of the asking session that was sequenced; 0 when there was none."""
-    entry = table.find(state.session_table, state.session_mask, query.session)
+    entry = 0  # Session 0 is no session, and key 0 is an empty entry.
+    if query.session != 0:
+        entry = table.find(state.session_table, state.session_mask, query.session)
     reply = name_reply_at(replies)
     reply.count = 1
     reply.id = query.session
