@@ -121,6 +121,9 @@ if numba.config.DISABLE_JIT:
         word &= WORD_MASK
         return (word & -word).bit_length() - 1
 
+    def bit(number: int) -> int:
+        return _signed(1 << number)
+
     def mul_fold(left: int, right: int) -> int:
         product = (left & WORD_MASK) * (right & WORD_MASK)
         return _signed(product ^ (product >> 64))
@@ -265,6 +268,15 @@ else:
 
         def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.int64(types.int64), lower
+
+    @intrinsic
+    def bit(typing: Any, number: Any) -> Any:
+        """The word in which only this bit is set; bit 63 is the sign."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.shl(ir.Constant(ir.IntType(64), 1), args[0])
 
         return types.int64(types.int64), lower
 

@@ -437,7 +437,7 @@ ORDER_REPLY: Final = record(
         ("updated_ns", "<i8"),
         ("expire_ns", "<i8"),
         ("display_qty", "<i8"),
-        ("sequence", "<i8"),  # Of the last command that changed it.
+        ("sequence", "<i8"),  # As ``as_of``: the order as it was after this sequence.
         ("account", "<i4"),
         ("instrument", "<i4"),
         ("order_session", "<u4"),
