@@ -1,4 +1,4 @@
-"""`outcry up` in a process of its own, on a data directory of a test, with sizes that start fast."""
+"""`outcry up` in a process of its own, on a directory of a test, with sizes that start fast."""
 
 import contextlib
 import http.client
