@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench import flow as flows
+from bench import latency
 from bench.naive import NaiveRun
 from core.constants import BATCH_SLOTS_MAX, MONEY_MAX, SLOT_BYTES
 from core.jit import call_entry, entry, kernel
@@ -55,7 +56,10 @@ class Prepared:
             accounts_max=max(users + 8, 65_536),
             positions_max=max(2 * users + 64, 65_536),
             balances_max=max(4 * users + 64, 131_072),
-            ids_max=max(int(flow.max_order_id) + 2, 3_000_000 if flow.max_order_id > 2_000_000 else 2_000_000),
+            ids_max=max(
+                int(flow.max_order_id) + 2,
+                3_000_000 if flow.max_order_id > 2_000_000 else 2_000_000,
+            ),
             instruments_max=max(flow.symbols + 1, 1_024),
         )
         self.setup = setup_commands(flow, users)
@@ -102,8 +106,9 @@ class Prepared:
                 done += count
                 end = ring.published()
                 events = np.ascontiguousarray(ring.between(seen, end))
+                flow_ids = self.flow_ids.ctypes.data
                 flows.fold_events(
-                    events.ctypes.data, len(events), self.flow_ids.ctypes.data, self.base, sums.ctypes.data
+                    events.ctypes.data, len(events), flow_ids, self.base, sums.ctypes.data
                 )
                 seen = end
             found[str(point)] = self._book(state, sums.copy())
@@ -120,18 +125,32 @@ class Prepared:
 
     def timed(self) -> float:
         """One timed run from a fresh state: ns per command after the prefill."""
-        state, _ring = self.fresh()
-        first = self.commands.ctypes.data
-        prefilled = first + self.flow.prefill * SLOT_BYTES
-        end = first + len(self.commands) * SLOT_BYTES
+        state, _ring, prefilled, end = self._prefilled()
         engine = entry(apply_batch)
-        run(engine, state.address, first, prefilled, self.batch)
         start = time.perf_counter_ns()
         run(engine, state.address, prefilled, end, self.batch)
         elapsed = time.perf_counter_ns() - start
+        self._expect_same(state)
+        return elapsed / (len(self.commands) - self.flow.prefill)
+
+    def percentiles(self) -> dict[str, Any]:
+        """A second pass, one command a call: percentiles of the time of one (bench.latency)."""
+        state, _ring, prefilled, end = self._prefilled()
+        found = latency.percentiles(entry(apply_batch), state.address, prefilled, end)
+        self._expect_same(state)
+        return found
+
+    def _prefilled(self) -> tuple[State, PrivateRing, int, int]:
+        """A fresh state with the prefill applied, and where the commands after it lie."""
+        state, ring = self.fresh()
+        first = self.commands.ctypes.data
+        prefilled = first + self.flow.prefill * SLOT_BYTES
+        run(entry(apply_batch), state.address, first, prefilled, self.batch)
+        return state, ring, prefilled, first + len(self.commands) * SLOT_BYTES
+
+    def _expect_same(self, state: State) -> None:
         if state["event_hash"] != self.event_hash:
             raise AssertionError("a timed run gave other events than the run that was judged")
-        return elapsed / (len(self.commands) - self.flow.prefill)
 
 
 def stamp(commands: Array, first: int) -> None:
@@ -214,5 +233,6 @@ def bench(path: Path, *, risk: bool, ids: bool, repeats: int, batch: int) -> dic
         "commands_per_s": round(1e9 / ns),
         "baseline_ns_per_command": round(baseline, 2),
         "ratio": round(median(a / b for a, b in zip(ours, theirs, strict=True)), 3),
+        **prepared.percentiles(),
         **found[str(len(flow.records))],
     }

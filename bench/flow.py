@@ -124,7 +124,7 @@ def read_flow(path: Path) -> Flow:
 
 
 def sidecar(path: Path) -> dict[str, Any]:
-    """The numbers that a slow and obvious matcher found, by count of records; {} if there are none."""
+    """The numbers that a slow and obvious matcher found, by count of records; or {}."""
     beside = path.with_name(path.name + ".json")
     return dict(json.loads(beside.read_text())["expected"]) if beside.exists() else {}
 
@@ -145,7 +145,8 @@ def to_commands(flow: Flow, *, ids: bool = False) -> Array:
     slots["side"] = np.where(is_new, np.where(records["side"] == 0, BUY, SELL), 0)
     slots["order_type"] = np.where(is_new, np.where(op == NEW_MARKET, MARKET, LIMIT), 0)
     slots["time_in_force"] = np.where(is_new, np.where(op == NEW, GTC, IOC), 0)
-    slots["price"] = np.where((op == NEW_MARKET) | (op == CANCEL) | (op == REDUCED), 0, records["price"])
+    has_no_price = (op == NEW_MARKET) | (op == CANCEL) | (op == REDUCED)
+    slots["price"] = np.where(has_no_price, 0, records["price"])
     slots["qty"] = np.where(op == CANCEL, 0, records["qty"])
     other = slots.view(REPLACE)
     other["qty_basis"][op == REPLACED] = QTY_LEAVES
@@ -185,7 +186,7 @@ def fold_events(events: int, count: int, flow_ids: int, base: int, sums: int) ->
             row.trades += 1
             row.traded_qty += event.qty
             row.notional += event.qty * event.price
-        elif kind == ORDER_REJECTED or kind == COMMAND_REJECTED:
+        elif kind in (ORDER_REJECTED, COMMAND_REJECTED):
             row.rejects += 1
 
 
@@ -231,7 +232,7 @@ def fold_level(
 
 
 @kernel
-def bind_order_ids(  # noqa: PLR0913 - all are addresses of one pass
+def bind_order_ids(
     engine: int, state_address: int, commands: int, count: int, engine_ids: int, flow_ids: int
 ) -> None:
     """The untimed first pass: apply the commands one by one, and put the engine's order id into

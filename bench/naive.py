@@ -97,7 +97,7 @@ def remove(  # noqa: PLR0913 - as most would write it
 
 
 @kernel
-def apply_all(  # noqa: C901, PLR0912, PLR0913, PLR0915 - as most would write it
+def apply_all(  # noqa: C901, PLR0913, PLR0915  (tidy: allow, as most would write it)
     cmds: Array, lo: int, n: int, orders: Array, free: Array, fp: int, lv: Array,
     b0: Array, b1: Array, b2: Array, byid: Array, ev: Array, best: Array, stats: Array,
 ) -> int:  # fmt: skip
@@ -250,7 +250,7 @@ class NaiveRun:
         ]
 
     def timed(self) -> float:
-        """ns per command after the prefill, from a fresh state; NaN for a flow that is not for it."""
+        """ns per command after the prefill, from a fresh state; NaN for a flow not made for it."""
         if not self.fits:
             return float("nan")
         tables = self._fresh()

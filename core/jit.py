@@ -98,7 +98,8 @@ else:
 
     @intrinsic
     def call_entry(typing: Any, address: Any, one: Any, two: Any, three: Any) -> Any:
-        """Call the kernel that begins at ``address`` (see ``entry``); its result."""
+        """Call the kernel that begins at ``address`` (see ``entry``); its result, or -1 when it
+        raised, which only the assertions of checked mode do."""
 
         def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             word, place = ir.IntType(64), ir.IntType(8).as_pointer()
@@ -107,8 +108,10 @@ else:
             kind = ir.FunctionType(
                 ir.IntType(32), [word.as_pointer(), place.as_pointer(), word, word, word]
             )
-            builder.call(builder.inttoptr(args[0], kind.as_pointer()), [result, error, *args[1:]])
-            return builder.load(result)
+            kernel_at = builder.inttoptr(args[0], kind.as_pointer())
+            status = builder.call(kernel_at, [result, error, *args[1:]])
+            is_good = builder.icmp_signed("==", status, ir.Constant(ir.IntType(32), 0))
+            return builder.select(is_good, builder.load(result), ir.Constant(word, -1))
 
         return types.int64(types.int64, types.int64, types.int64, types.int64), lower
 

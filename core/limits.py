@@ -1,4 +1,4 @@
-"""The limits that an operator chooses, journaled in GENESIS: how large each table of the state is."""
+"""The limits that an operator chooses, journaled in GENESIS: rows per table of the state."""
 
 import secrets
 from typing import Final, NamedTuple
@@ -90,4 +90,5 @@ def genesis(limits: Limits, id_key: tuple[int, int, int, int] | None = None) -> 
 def from_genesis(payload: bytes) -> tuple[Limits, tuple[int, ...]]:
     """Limits and id key out of a GENESIS payload."""
     row = np.frombuffer(payload, LIMITS, 1)[0]
-    return Limits(*(int(row[name]) for name in Limits._fields)), tuple(int(k) for k in row["id_key"])
+    limits = Limits(*(int(row[name]) for name in Limits._fields))
+    return limits, tuple(int(word) for word in row["id_key"])

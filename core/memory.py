@@ -51,7 +51,7 @@ def address_of_buffer(buffer: Any) -> int:
 
 def view(address: int, dtype: "np.dtype[Any]", count: int) -> "np.ndarray[Any, Any]":
     """The ``count`` rows at ``address`` as a numpy array; the memory must outlive it."""
-    raw = (ctypes.c_uint8 * (dtype.itemsize * count)).from_address(address)
+    raw: Any = (ctypes.c_uint8 * (dtype.itemsize * count)).from_address(address)
     return np.frombuffer(raw, dtype, count)
 
 
@@ -80,7 +80,7 @@ if numba.config.DISABLE_JIT:
             kind = dtype.fields[name][0]
             base = _CTYPES[kind.base.str[1:]]
             fields.append((name, base * int(np.prod(kind.shape)) if kind.shape else base))
-        structure = type("Row", (ctypes.Structure,), {"_fields_": fields})
+        structure: Any = type("Row", (ctypes.Structure,), {"_fields_": fields})
         assert ctypes.sizeof(structure) == dtype.itemsize
         return structure.from_address
 
@@ -127,6 +127,9 @@ if numba.config.DISABLE_JIT:
     def lowest_bit(word: int) -> int:
         word &= WORD_MASK
         return (word & -word).bit_length() - 1
+
+    def bit(number: int) -> int:
+        return _signed(1 << number)
 
     def mul_fold(left: int, right: int) -> int:
         product = (left & WORD_MASK) * (right & WORD_MASK)
@@ -277,9 +280,8 @@ else:
         """Copy ``size`` bytes between regions that do not overlap."""
 
         def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            cgutils.raw_memcpy(
-                builder, builder.inttoptr(args[0], _I8P), builder.inttoptr(args[1], _I8P), args[2], 1
-            )
+            ends = [builder.inttoptr(end, _I8P) for end in args[:2]]
+            cgutils.raw_memcpy(builder, *ends, args[2], 1)
             return context.get_dummy_value()
 
         return types.void(types.int64, types.int64, types.int64), lower
@@ -349,6 +351,15 @@ else:
 
         def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.int64(types.int64), lower
+
+    @intrinsic
+    def bit(typing: Any, number: Any) -> Any:
+        """The word in which only this bit is set; bit 63 is the sign."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.shl(ir.Constant(ir.IntType(64), 1), args[0])
 
         return types.int64(types.int64), lower
 

@@ -1,10 +1,10 @@
 """Commands, events and replies: one layout in rings, journal, archive and replay.
 
-A command is 1-4 slots of 128 bytes.  The first 48 bytes of slot 1 are the prefix, the same for every
-kind; the rest is a named view per kind (``PLACE``, ``CANCEL``, ...).  An event is 128 bytes and
-stands alone.  Numbers of kinds are permanent: the journal remembers them; (kind, schema) pairs are
-only ever added.  Integers only: prices in ticks, quantities in lots, money in the smallest unit of
-its asset, times in nanoseconds since the Unix epoch (UTC).  Text is padded with zero bytes.
+A command is 1-4 slots of 128 bytes.  The first 48 bytes of slot 1 are the prefix, the same for
+every kind; the rest is a named view per kind (``PLACE``, ``CANCEL``, ...).  An event is 128 bytes
+and stands alone.  Numbers of kinds are permanent: the journal remembers them; (kind, schema) pairs
+are only ever added.  Integers only: prices in ticks, quantities in lots, money in the smallest unit
+of its asset, times in nanoseconds since the Unix epoch (UTC).  Text is padded with zero bytes.
 """
 
 from typing import Final
@@ -437,7 +437,7 @@ ORDER_REPLY: Final = record(
         ("updated_ns", "<i8"),
         ("expire_ns", "<i8"),
         ("display_qty", "<i8"),
-        ("sequence", "<i8"),  # Of the last command that changed it.
+        ("sequence", "<i8"),  # As ``as_of``: the order as it was after this sequence.
         ("account", "<i4"),
         ("instrument", "<i4"),
         ("order_session", "<u4"),
@@ -454,7 +454,8 @@ ORDER_REPLY: Final = record(
 )
 
 AMOUNT_ITEM: Final = record(
-    "one balance or position", 56,
+    "one balance or position",
+    56,
     [
         ("id", "<i4"),  # Asset or instrument.
         ("reserved", "<i4"),

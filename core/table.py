@@ -16,7 +16,8 @@ ENTRY_SHIFT: Final = 4
 @inlined
 def home(table: int, mask: int, key: int) -> int:
     """Address of the entry where a probe for ``key`` begins."""
-    return table + ((shift_right(wrap_mul(key, GOLDEN), 64 - 1 - highest_bit(mask)) & mask) << ENTRY_SHIFT)
+    hashed = shift_right(wrap_mul(key, GOLDEN), 64 - 1 - highest_bit(mask)) & mask
+    return table + (hashed << ENTRY_SHIFT)
 
 
 @inlined

@@ -1,84 +1,159 @@
-"""Replay: journal to engine, the same code, no adapters, without disturbing a live exchange."""
+"""Replay: journal to engine, the same code, no adapters, without disturbing a live exchange.
 
-import time
+Each CHECKPOINT of the journal says where the live core was; the replayed state must be there too.
+"""
+
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
-from core.journal.reader import Commands
+from core.journal.errors import Fault, JournalRefused
+from core.journal.layout import CHECKPOINT, CHECKPOINT_PAYLOAD, CHECKPOINT_SUM, GENESIS
+from core.journal.reader import Commands, Special
 from core.journal.verify import open_walk
 from core.limits import from_genesis
-from core.journal.layout import GENESIS
 from core.messages import COMMAND
+from core.rows import ASSET
 from core.sequencer import invariants
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State
 
-RING_EVENTS = 1 << 14
+RING_EVENTS: Final = 1 << 14
+CHECKED_FIRST: Final = 1_000  # With ``check``: every one of the first, then one in CHECKED_EVERY.
+CHECKED_EVERY: Final = 1_000
+EXIT_USAGE: Final = 64
+EXIT_FAILED: Final = 70
+
+Slots = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class ReplayError(Exception):
-    """The journal cannot be replayed as asked."""
+class NoSuchSequence(Exception):
+    """The journal does not hold the sequence that was asked for."""
+
+    exit_code = EXIT_USAGE
+
+
+class Diverged(Exception):
+    """The engine does not come to where the journal says it was, or breaks an invariant."""
+
+    exit_code = EXIT_FAILED
+
+
+class Replay:
+    """A state at genesis, and the commands that are applied to it."""
+
+    def __init__(self, genesis: bytes, *, check: bool = False) -> None:
+        limits, id_key = from_genesis(genesis)
+        self.state = State(limits, id_key)
+        self._ring = PrivateRing(RING_EVENTS)  # Nobody reads it.
+        self._ring.attach(self.state)
+        self._check = check
+        self.commands = 0
+        self.checkpoints = 0
+        self.elapsed_ns = 0
+
+    def apply(self, slots: Slots) -> None:
+        """Apply whole commands; Diverged when ``check`` was asked for and an invariant breaks."""
+        begun_ns = monotonic_ns()
+        if self._check:
+            self._apply_checked(slots)
+        else:
+            address = slots.ctypes.data
+            self.commands += int(apply_batch(self.state.address, address, len(slots)))
+        self.elapsed_ns += monotonic_ns() - begun_ns
+
+    def _apply_checked(self, slots: Slots) -> None:
+        place = 0
+        while place < len(slots):
+            command = slots[place].view(COMMAND)[0]
+            address = slots.ctypes.data + place * SLOT_BYTES
+            apply_batch(self.state.address, address, int(command["slots"]))
+            place += int(command["slots"])
+            self.commands += 1
+            if self.commands <= CHECKED_FIRST or self.commands % CHECKED_EVERY == 0:
+                self.check()
+
+    def check(self) -> None:
+        """Every invariant of the whole state; Diverged with the first that is broken."""
+        try:
+            invariants.check(self.state)
+        except AssertionError as broken:
+            raise Diverged(f"after sequence {self.state['sequence']}: {broken}") from broken
+
+    def compare(self, payload: bytes) -> None:
+        """Diverged when the state is not that of a CHECKPOINT."""
+        state = self.state
+        said = np.frombuffer(payload, CHECKPOINT_PAYLOAD, 1)[0]
+        pairs = [
+            ("sequence", int(said["sequence"]), state["sequence"]),
+            ("event hash", int(said["event_hash"][0]), state["event_hash"]),
+            ("events", int(said["event_count"]), state["events"]),
+            ("trades", int(said["trade_count"]), state["trades"]),
+            ("open orders", int(said["open_orders"]), state["open_orders"]),
+        ]
+        sums = np.frombuffer(
+            payload, CHECKPOINT_SUM, int(said["sum_count"]), CHECKPOINT_PAYLOAD.itemsize
+        )
+        issued = state.rows("assets", ASSET, state["assets_used"] + 1)["issued"]
+        pairs += [
+            (f"sum of asset {asset}", amount, int(issued[asset]) if asset < len(issued) else 0)
+            for asset, amount in sums.tolist()
+        ]
+        for name, expected, got in pairs:
+            if expected != got:
+                raise Diverged(
+                    f"replay differs from the live run at the checkpoint of sequence "
+                    f"{int(said['sequence'])}: {name}: journal {expected}, replay {got}"
+                )
+        self.checkpoints += 1
+
+    def result(self) -> dict[str, Any]:
+        """What was found, flat."""
+        state = self.state
+        return {
+            "sequence": state["sequence"],
+            "commands": self.commands,
+            "events": state["events"],
+            "trades": state["trades"],
+            "open_orders": state["open_orders"],
+            "checkpoints": self.checkpoints,
+            "state_hash": state.hash().hex(),
+            "event_hash": f"{state['event_hash'] & (2**64 - 1):016x}",
+            "seconds": round(self.elapsed_ns / 1e9, 6),
+            "commands_per_s": round(self.commands * 1e9 / max(self.elapsed_ns, 1)),
+        }
 
 
 def run(data: Path, *, to: int | None = None, check: bool = False) -> dict[str, Any]:
     """Apply the journal of ``data`` from genesis up to sequence ``to`` (None: all of it).
 
-    ``check``: all invariants after each command; AssertionError names the first that broke and
-    the sequence.  Raises JournalRefused, and ReplayError when ``to`` is not in the journal.
+    ``check``: all invariants after each of the first commands, then after one in CHECKED_EVERY,
+    and at the end.  Raises JournalRefused, NoSuchSequence and Diverged.
     """
-    walk = open_walk(data)
-    state: State | None = None
-    ring: PrivateRing | None = None  # The state writes into it.
-    commands = 0
-    elapsed_ns = 0
-    last = 0
+    walk = iter(open_walk(data))
+    first = next(walk, None)
+    if not isinstance(first, Special) or first.kind != GENESIS:
+        raise JournalRefused(Fault.MISSING, data, 0, "the journal does not begin with GENESIS")
+    replay = Replay(first.payload, check=check)
     for item in walk:
-        if not isinstance(item, Commands):
-            if item.kind == GENESIS:
-                state, ring = fresh(item.payload)
-            continue
-        if state is None:
-            raise ReplayError(f"{data}: the journal does not begin with GENESIS")
-        slots = item.slots if to is None else up_to(item, to)
-        begun_ns = time.perf_counter_ns()
-        if check:
-            commands += apply_checked(state, slots)
-        else:
-            commands += int(apply_batch(state.address, item.address, len(slots)))
-        elapsed_ns += time.perf_counter_ns() - begun_ns
-        last = state["sequence"]
-        if to is not None and item.last_sequence >= to:
-            break
-    if state is None or ring is None:
-        raise ReplayError(f"{data}: the journal is empty")
+        if isinstance(item, Commands):
+            replay.apply(item.slots if to is None else up_to(item, to))
+            if to is not None and item.last_sequence >= to:
+                break
+        elif item.kind == CHECKPOINT:
+            replay.compare(item.payload)
+    last = replay.state["sequence"]
     if to is not None and last != to:
-        raise ReplayError(f"--to {to}: the journal has no such sequence; it was replayed to {last}")
-    return {
-        "sequence": last,
-        "commands": commands,
-        "events": state["events"],
-        "trades": state["trades"],
-        "open_orders": state["open_orders"],
-        "state_hash": state.hash().hex(),
-        "event_hash": f"{state['event_hash'] & (2**64 - 1):016x}",
-        "seconds": round(elapsed_ns / 1e9, 6),
-        "commands_per_s": round(commands * 1e9 / elapsed_ns) if elapsed_ns else 0,
-    }
+        raise NoSuchSequence(f"--to: the journal has no sequence {to}; it ends with {last}")
+    if check:
+        replay.check()
+    return replay.result()
 
 
-def fresh(genesis: bytes) -> tuple[State, PrivateRing]:
-    """The state at genesis, with a ring that nobody reads."""
-    limits, id_key = from_genesis(genesis)
-    state = State(limits, id_key)
-    ring = PrivateRing(RING_EVENTS)
-    ring.attach(state)
-    return state, ring
-
-
-def up_to(item: Commands, to: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+def up_to(item: Commands, to: int) -> Slots:
     """The slots of the commands with a sequence of at most ``to``."""
     if item.last_sequence <= to:
         return item.slots
@@ -89,22 +164,3 @@ def up_to(item: Commands, to: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
             break
         place += int(command["slots"])
     return item.slots[:place]
-
-
-def apply_checked(state: State, slots: "np.ndarray[Any, np.dtype[np.uint8]]") -> int:
-    """Apply one command at a time and check every invariant after each; how many."""
-    place = done = 0
-    while place < len(slots):
-        command = slots[place].view(COMMAND)[0]
-        count = int(command["slots"])
-        address = slots.ctypes.data + place * SLOT_BYTES
-        apply_batch(state.address, address, count)
-        try:
-            invariants.check(state)
-        except AssertionError as broken:
-            raise AssertionError(
-                f"sequence {int(command['sequence'])}, kind {int(command['kind'])}: {broken}"
-            ) from broken
-        place += count
-        done += 1
-    return done

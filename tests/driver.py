@@ -57,10 +57,10 @@ class OrderRow(NamedTuple):
 class NotFound(LookupError):
     """A query answered with a reason."""
 
-    def __init__(self, reason: str, remembered_from: int = 0) -> None:
+    def __init__(self, reason: str, order_id: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.remembered_from = remembered_from
+        self.order_id = order_id  # Or the sequence from which on client ids are remembered.
 
 
 def limits_of(sizes: Sizes) -> Limits:

@@ -2,6 +2,8 @@
 
 import difflib
 import importlib
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,6 +14,7 @@ NAMES: Final = ("kernel", "ring", "journal")
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5
 KERNEL_BATCH: Final = 256
+FOLDER: Final = "OUTCRY_FLOWS"
 
 
 class Options(NamedTuple):
@@ -36,23 +39,51 @@ def check(name: str, options: Options) -> None:
         if value and option not in taken:
             shown = option.replace("_", "-")
             raise exits.Stop(exits.USAGE, f"bench {name}: does not take --{shown}")
-    if name == "kernel" and options.flow is None:
-        raise exits.Stop(exits.USAGE, "bench kernel: expected --flow FILE, an order-flow file")
     if options.flow is not None and not options.flow.is_file():
         raise exits.Stop(exits.USAGE, f"bench kernel: --flow: no such file: {options.flow}")
 
 
 def run(name: str, options: Options) -> dict[str, Any]:
-    """Run one; flat fields that carry their unit."""
-    module: Any = importlib.import_module(f"bench.bench_{name}")
+    """Run one; flat fields that carry their unit.
+
+    The kernel without a flow runs over flows made by seed and those in the folder OUTCRY_FLOWS;
+    its fields then begin with the name of the flow.
+    """
     if name == "kernel":
-        bench: Callable[..., dict[str, Any]] = module.bench
+        if options.flow is not None:
+            return _kernel(options.flow, options)
+        with tempfile.TemporaryDirectory() as directory:
+            found = {}
+            for path in _flows(Path(directory)):
+                fields = _kernel(path, options).items()
+                found |= {f"{path.stem}_{field}": value for field, value in fields}
+            return found
+    module: Any = importlib.import_module(f"bench.bench_{name}")
+    measure: Callable[[float], dict[str, Any]] = module.run
+    return measure(options.seconds or SECONDS)
+
+
+def _flows(directory: Path) -> list[Path]:
+    """Flows made into ``directory``, then those of the folder OUTCRY_FLOWS."""
+    from bench.flow_make import MADE, make
+
+    folder = os.environ.get(FOLDER, "")
+    if folder and not Path(folder).is_dir():
+        raise exits.Stop(exits.USAGE, f"{FOLDER}: expected a folder of .flow files, got {folder!r}")
+    made = [make(name, directory) for name in MADE]
+    return made + (sorted(Path(folder).glob("*.flow")) if folder else [])
+
+
+def _kernel(path: Path, options: Options) -> dict[str, Any]:
+    from bench.bench_kernel import bench
+
+    try:
         return bench(
-            options.flow,
+            path,
             risk=not options.no_risk,
             ids=options.ids,
             repeats=KERNEL_REPEATS,
             batch=KERNEL_BATCH,
         )
-    measure: Callable[[float], dict[str, Any]] = module.run
-    return measure(options.seconds or SECONDS)
+    except ValueError as fault:
+        raise exits.Stop(exits.USAGE, f"bench kernel: --flow: {fault}") from None

@@ -147,7 +147,9 @@ def replay(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="kernel, ring or journal.")],
-    flow: Annotated[Path | None, typer.Option("--flow", help="Order flow file (kernel).")] = None,
+    flow: Annotated[
+        Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
+    ] = None,
     no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
     seconds: Annotated[

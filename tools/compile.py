@@ -54,7 +54,7 @@ def ensure_compiled(warm: Callable[[], object] | None = None) -> Report:
         report = Report(misses(), time.monotonic() - begun)
         _write_stamp(directory / STAMP, report)
         _prune(directory)
-    _say(f"compiled {report.compiled} kernels in {report.seconds:.1f} s")
+    _say(f"compiled the core in {report.seconds:.1f} s")
     return report
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from core import table
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
 from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, highest_bit, load_i32, load_i64, store_i32, store_i64
+from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
 from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
 
 TIER_SHIFT: Final = 58
@@ -127,7 +127,7 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
     """The level got its first order."""
     row = page_row(state, unit >> PAGE_BITS)
     before = row.bitmap
-    row.bitmap = before | (1 << (unit & LEVEL_MASK))
+    row.bitmap = before | bit(unit & LEVEL_MASK)
     if before == 0:
         raise_trie(state, bookside, key >> PAGE_BITS)
     side = bookside_row(state, bookside)
@@ -141,15 +141,15 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
 def raise_trie(state: Record, bookside: int, index: int) -> None:
     """Set the bits above a page that is no longer empty."""
     for tier in range(1, TRIE_TIERS + 1):
-        bit = 1 << (index & LEVEL_MASK)
+        own = bit(index & LEVEL_MASK)
         index >>= PAGE_BITS
         key = node_key(tier, bookside, index)
         entry = table.find(state.node_table, state.node_mask, key)
         if entry == 0:
-            table.insert(state.node_table, state.node_mask, key, bit)
+            table.insert(state.node_table, state.node_mask, key, own)
         else:
             before = load_i64(entry + 8)
-            store_i64(entry + 8, before | bit)
+            store_i64(entry + 8, before | own)
             if before != 0:
                 return
 
@@ -159,7 +159,7 @@ def mark_empty(state: Record, bookside: int, key: int, unit: int) -> None:
     """The level lost its last order; the best is found again if it was this one."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~(1 << (unit & LEVEL_MASK))
+    after = row.bitmap & ~bit(unit & LEVEL_MASK)
     row.bitmap = after
     side = bookside_row(state, bookside)
     side.levels -= 1
@@ -184,12 +184,12 @@ def lower_trie(state: Record, bookside: int, index: int) -> int:
     """Clear the bits above an emptied page; the highest page index under the first
     ancestor that still has one, or -1 when the side is empty."""
     for tier in range(1, TRIE_TIERS + 1):
-        bit = 1 << (index & LEVEL_MASK)
+        own = bit(index & LEVEL_MASK)
         index >>= PAGE_BITS
         entry = table.find(state.node_table, state.node_mask, node_key(tier, bookside, index))
         if VERIFY:
             assert entry != 0
-        after = load_i64(entry + 8) & ~bit
+        after = load_i64(entry + 8) & ~own
         store_i64(entry + 8, after)
         if after != 0:
             return descend(state, bookside, tier, (index << PAGE_BITS) | highest_bit(after))

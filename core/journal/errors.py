@@ -34,6 +34,7 @@ class Fault(StrEnum):
     LOST_ACKED = "LOST_ACKED"  # A witness or a durable_sequence is ahead of the journal.
     WITNESS = "WITNESS"  # The witness is damaged, or saw another history.
     ENGINE_VERSION = "ENGINE_VERSION"
+    NONDETERMINISM = "NONDETERMINISM"  # Replay does not come to where a CHECKPOINT says.
 
 
 class JournalError(Exception):

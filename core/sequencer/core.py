@@ -16,20 +16,24 @@ from core import memory
 from core.clock import monotonic_ns, realtime_ns
 from core.constants import BATCH_SLOTS_MAX, REPLY_BYTES, RING_POLL_SLOTS, SLOT_BYTES
 from core.counters import READY, RECOVERED_COMMANDS, STARTED_NS, STATE, create_counters, gauge
+from core.jit import entry
 from core.journal.config import JournalConfig
-from core.journal.layout import CHECKPOINT_PAYLOAD, CHECKPOINT_SUM
+from core.journal.errors import Fault, JournalRefused, fail_stop
+from core.journal.layout import CHECKPOINT
 from core.journal.reader import Commands
 from core.journal.recovery import Recovery, recover
+from core.journal.segments import segment_path
 from core.journal.writer import Writer
 from core.limits import from_genesis
 from core.messages import NAME_REPLY, QUERY, packed
 from core.output import create_output
 from core.ring import create_inbound, create_replies
-from core.rows import ASSET
+from core.sequencer import checkpoint
 from core.sequencer.engine import apply_batch
-from core.sequencer.queries import REPLIES_MAX
+from core.sequencer.queries import REPLIES_MAX, answer
 from core.sequencer.sequencer import (
     CHECKPOINT_DUE,
+    ENGINE_FAILED,
     LOOK,
     LOOP,
     MARKER_DUE,
@@ -48,7 +52,6 @@ RECOVERING: Final = 0
 SERVING: Final = 1
 STOPPING: Final = 2
 CORE_FILE: Final = "core.json"
-CHECKPOINT_SUMS_MAX: Final = 1_000
 
 
 class CoreConfig(NamedTuple):
@@ -118,6 +121,7 @@ class Core:
             self._buffers.append(owner)
             return address
 
+        row["apply_entry"], row["answer_entry"] = entry(apply_batch), entry(answer)
         row["state"], row["journal"] = self.state.address, self.writer.address
         row["ends"] = words([ring.end for ring in self.inbound])
         row["replies"] = words([ring.end for ring in self.replies])
@@ -175,12 +179,14 @@ class Core:
         """What ``turn`` wants from Python."""
         if due == LOOK:
             return
-        if due < 0:
+        if due == ENGINE_FAILED:
+            fail_stop("an invariant of the engine is broken")
+        elif due < 0:
             self.writer.fail(due)
         elif due == ROTATE:
             self.writer.rotate()
         elif due == CHECKPOINT_DUE:
-            self.writer.checkpoint(self.checkpoint())
+            self.writer.checkpoint(checkpoint.payload_of(self.state))
             self.row["checkpoint_commands"] = 0
             self.row["checkpoint_ns"] = monotonic_ns()
         elif due == MARKER_DUE:
@@ -188,24 +194,6 @@ class Core:
             self.row["marker_owed"] = 0
         elif due == STATE_ASKED:
             self._answer_state()
-
-    def checkpoint(self) -> bytes:
-        """The payload of a CHECKPOINT: where the state is, as counters and sums."""
-        state = self.state
-        assets = state.rows("assets", ASSET, state["assets_used"] + 1)
-        sums = np.zeros(len(assets) - 1, CHECKPOINT_SUM)
-        sums["asset"] = np.arange(1, len(assets))
-        sums["amount"] = assets["issued"][1:]
-        sums = sums[:CHECKPOINT_SUMS_MAX]
-        payload = np.zeros(1, CHECKPOINT_PAYLOAD)
-        payload["sequence"] = state["sequence"]
-        payload["event_hash"] = (state["event_hash"], 0)
-        payload["command_count"] = self.row["sequence"]
-        payload["event_count"] = state["events"]
-        payload["trade_count"] = state["trades"]
-        payload["open_orders"] = state["open_orders"]
-        payload["sum_count"] = len(sums)
-        return payload.tobytes() + sums.tobytes()
 
     def _answer_state(self) -> None:
         place = int(self.row["queries"]) + int(self.row["query_next"]) * SLOT_BYTES
@@ -235,12 +223,19 @@ class Core:
 def replay_into(
     state: State, recovery: Recovery, progress: Callable[[int, int], None] | None = None
 ) -> int:
-    """Apply every command of the journal to a fresh state; how many there were."""
+    """Apply every command of the journal to a fresh state; how many there were.
+
+    JournalRefused when the state is not where a CHECKPOINT says that the live run was.
+    """
     done = 0
     for item in recovery.walk():
         if isinstance(item, Commands):
             done += int(apply_batch(state.address, item.address, len(item.slots)))
             if progress is not None:
                 progress(done, recovery.commands)
+        elif item.kind == CHECKPOINT:
+            wrong = checkpoint.difference(state, item.payload)
+            if wrong:
+                path = segment_path(recovery.directory, item.segment_no)
+                raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, wrong)
     return done
-

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from core import memory
 from core.book import invariants as book
 from core.messages import STATUS_FREE, STATUS_OPEN
 from core.risk import invariants as risk
 from core.rows import ACCOUNT, COLD, ID_RECORD, LEVEL, ORDER
 from core.sequencer.state import State
-from core import memory
 
 Array = np.ndarray[Any, Any]
 
@@ -101,5 +101,3 @@ def check_ids(state: State, orders: Array, cold: Array) -> None:
         current = int(orders[slot]["order_id"]) == order_id
         current = current and int(cold[slot]["status"]) == STATUS_OPEN
         assert current and int(cold[slot]["id_record"]) == record, "a passed id is not current"
-
-

@@ -5,6 +5,7 @@
 
 from typing import Final
 
+from core import table
 from core.book import depth
 from core.constants import (
     DEPTH_LEVELS_MAX,
@@ -13,6 +14,7 @@ from core.constants import (
     REPLY_BYTES,
 )
 from core.jit import kernel
+from core.layout import offset_of
 from core.memory import Record, address_of, copy36, fill, load_i64, pointer
 from core.messages import (
     AMOUNT_ITEM,
@@ -43,11 +45,9 @@ from core.messages import (
     STATUS_REJECTED,
     TOO_OLD,
 )
-from core.layout import offset_of
 from core.reasons import Reason
 from core.risk import holds, ids, text
 from core.risk.accounts import FEES_ACCOUNT, find_balance, find_position
-from core import table
 from core.rows import (
     COLD_CLIENT_ORDER_ID_AT,
     account_row,
@@ -162,9 +162,7 @@ def write_order(state: Record, slot: int, address: int) -> None:
     reply.self_trade = cold.self_trade
     reply.status = cold.status
     reply.order_flags = cold.flags
-    copy36(
-        address + ORDER_REPLY_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
-    )
+    copy36(address + ORDER_REPLY_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT)
 
 
 @kernel
@@ -435,10 +433,11 @@ def answer_account(state: Record, query: Record, replies: int) -> None:
 @kernel
 def answer_session(state: Record, query: Record, replies: int) -> None:
     """The newest request of the asking session that was sequenced; 0 when there was none."""
-    entry = table.find(state.session_table, state.session_mask, query.session)
+    entry = 0  # Session 0 is no session, and key 0 is an empty entry.
+    if query.session != 0:
+        entry = table.find(state.session_table, state.session_mask, query.session)
     reply = name_reply_at(replies)
     reply.count = 1
     reply.id = query.session
     if entry != 0:
         reply.last_request_id = session_row(state, load_i64(entry + 8)).last_request_id
-

@@ -201,7 +201,9 @@ def sound(command: int) -> bool:
         return False
     if new.tick_scale > SCALE_MAX or new.lot_scale > SCALE_MAX:
         return False
-    if abs(new.maker_ppm) > FEE_PPM_MAX or abs(new.taker_ppm) > FEE_PPM_MAX:
+    if not -FEE_PPM_MAX <= new.maker_ppm <= FEE_PPM_MAX:
+        return False
+    if not -FEE_PPM_MAX <= new.taker_ppm <= FEE_PPM_MAX:
         return False
     return (more.qty_min | more.qty_max | more.notional_min | more.notional_max) >= 0  # type: ignore[no-any-return]
 

@@ -46,6 +46,7 @@ NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
 PHASE: Final = Reason.PHASE.value
 TOO_LATE: Final = Reason.TOO_LATE.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
+QTY_MOST: Final = (1 << 63) - 1
 
 
 @kernel
@@ -116,7 +117,8 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     leaves = new_leaves(state, replace, slot)
     if leaves < 1:
         return because(state, TOO_LATE, order.cum, replace.qty)
-    reason = check_terms(state, terms, price, order.cum + leaves)
+    total = order.cum + min(leaves, QTY_MOST - order.cum)  # Never wraps.
+    reason = check_terms(state, terms, price, total)
     if reason != 0 or keeps_priority(state, slot, price, leaves):
         return reason
     if state.risk != 0:

@@ -61,5 +61,3 @@ class Runner:
     def event_hash(self) -> int:
         """The rolling hash over every event so far."""
         return self.state["event_hash"]
-
-

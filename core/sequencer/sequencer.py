@@ -19,6 +19,7 @@ from core.constants import (
     SLOT_BYTES,
 )
 from core.counters import (
+    BLOCK_NS,
     BLOCKS,
     BUSY_CYCLES,
     DURABLE_SEQUENCE,
@@ -31,7 +32,9 @@ from core.counters import (
     QUERIES,
     REJECTS,
     REPLIES_DROPPED,
+    RING_FAULTS,
     RING_SLOTS,
+    SEGMENT_NO,
     SEQUENCE,
     SESSIONS_NOT_REMEMBERED,
     SLEEPS,
@@ -41,15 +44,13 @@ from core.counters import (
     gauge,
 )
 from core.crc32c import record_crc32c
-from core.jit import kernel
+from core.jit import call_entry, kernel
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
 from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
 from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
-from core.ring import poll, reply_push
+from core.ring import at_end, poll, reply_push
 from core.rows import state_at
-from core.sequencer.engine import apply_batch
-from core.sequencer.queries import answer
 from core.wake import idle, wake
 
 LOOP: Final = record(
@@ -85,7 +86,9 @@ LOOP: Final = record(
         ("checkpoint_ns", "<i8"),  # Of the last one.
         ("checkpoint_commands", "<i8"),  # Applied since.
         ("marker_owed", "<i8"),
-        ("reserved", "<i8", (35,)),
+        ("apply_entry", "<i8"),  # Where ``apply_batch`` and ``answer`` begin: see core.jit.
+        ("answer_entry", "<i8"),
+        ("reserved", "<i8", (33,)),
     ],
 )
 loop_at = pointer(LOOP)
@@ -99,6 +102,8 @@ ROTATE: Final = 1  # The segment is full; the batch is kept.
 CHECKPOINT_DUE: Final = 2
 MARKER_DUE: Final = 3
 STATE_ASKED: Final = 4  # The query at ``query_next`` wants the state hash.
+
+ENGINE_FAILED: Final = -1_000_000  # An invariant broke in checked mode.
 
 PYTHON_NS: Final = 50_000_000
 IDLE_MS: Final = 50
@@ -213,7 +218,8 @@ def journal_and_apply(loop: Record) -> int:
     )
     if done != 0:
         return done
-    apply_batch(loop.state, loop.batch, loop.slots)
+    if call_entry(loop.apply_entry, loop.state, loop.batch, loop.slots) < 0:
+        return ENGINE_FAILED
     loop.checkpoint_commands += loop.commands
     loop.slots = 0
     loop.commands = 0
@@ -238,6 +244,12 @@ def show(loop: Record) -> None:
     gauge(words, OPEN_ORDERS, state.open_orders)
     gauge(words, TRADES, state.trades)
     gauge(words, SESSIONS_NOT_REMEMBERED, state.sessions_refused)
+    gauge(words, SEGMENT_NO, journal.segment_no)
+    count(words, BLOCK_NS, journal.write_ns)
+    faults = 0
+    for gateway in range(loop.gateway_count):
+        faults += at_end(load_i64(loop.ends + gateway * 8)).faults
+    gauge(words, RING_FAULTS, faults)
 
 
 @kernel
@@ -253,8 +265,9 @@ def answer_queries(loop: Record) -> bool:
         query = loop.queries + loop.query_next * SLOT_BYTES
         if command_at(query).kind == QUERY_STATE:
             return False
-        rows = answer(loop.state, query, loop.answers)
-        reply(loop, command_at(query).gateway, rows)
+        rows = call_entry(loop.answer_entry, loop.state, query, loop.answers)
+        if rows > 0:
+            reply(loop, command_at(query).gateway, rows)
         loop.query_next += 1
     loop.query_count = 0
     loop.query_next = 0

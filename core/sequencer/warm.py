@@ -81,4 +81,3 @@ def live(data: Path) -> None:
         part.close()
     core.close()
     verify(data)
-

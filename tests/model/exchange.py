@@ -32,8 +32,9 @@ from tests.model.events import GONE, LAST, SELL_SIDE, Event, Rejected
 from tests.model.form import check_form
 from tests.model.idempotency import Ids
 from tests.model.reference import Reference
+from tests.model.rows import Asker
 from tests.model.state import OPEN, OUTSIDE, SLOT_BITS, IdRecord, Order, Sizes
-from tests.model.trading import Asker, Trading
+from tests.model.trading import Trading
 
 WORD_MAX = (1 << 63) - 1
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from tests.model.idempotency import Ids
 from tests.model.state import SLOT_BITS, Order, Sizes
 
 
@@ -39,3 +40,12 @@ class Rows:
             oldest = self.closed.popleft()
             del self.by_slot[oldest.slot]
             self.freed.append(oldest.slot)
+
+
+class Asker:
+    """Who asked for a replace."""
+
+    def __init__(self, session: int, client_order_id: str, ids: Ids, account: int) -> None:
+        self.session = session
+        self.client_order_id = client_order_id
+        self.record = ids.find(account, client_order_id)

@@ -104,7 +104,7 @@ class Scenario:
                 "BTC-USD", 2, chance.choice((-250, 0, 100)), chance.choice((0, 333, 2_500))
             ),
             _instrument(
-                "ETH-USD", 3, chance.choice((-99_999, 7, 0)), chance.choice((100_000, 1, -3))
+                "ETH-USD", 3, chance.choice((-99_999, 7, 0)), chance.choice((100_000, 1, -60_000))
             ),
         ]
         third = CreateInstrument(

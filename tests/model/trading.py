@@ -5,7 +5,7 @@ from tests.model.commands import BUY, GTC, IOC, LIMIT, MARKET, SELL, PlaceOrder
 from tests.model.events import MAKER, PRIORITY_KEPT, RESTS, SELL_SIDE, Event, Rejected
 from tests.model.idempotency import Ids
 from tests.model.money import Ledger, fee_part_of, principal_of, share_up
-from tests.model.rows import Rows
+from tests.model.rows import Asker, Rows
 from tests.model.state import (
     CANCELED,
     EXPIRED,
@@ -336,7 +336,7 @@ class Trading:
         self.ledger.hold(order.account, asset, change)
         order.hold, order.hold_fee = hold, hold_fee
 
-    def replace(self, order: Order, price: int, leaves: int, asker: "Asker") -> None:
+    def replace(self, order: Order, price: int, leaves: int, asker: Asker) -> None:
         """Give an open order another price or open quantity, both already checked for terms."""
         instrument = self.instruments[order.instrument]
         keeps = price == order.price and leaves <= order.leaves
@@ -397,12 +397,3 @@ class Trading:
         rows = self.rows.by_slot.values()
         found = [row for row in rows if row.account == account and row.status == OPEN]
         return sorted(found, key=lambda row: row.order_id)
-
-
-class Asker:
-    """Who asked for a replace."""
-
-    def __init__(self, session: int, client_order_id: str, ids: Ids, account: int) -> None:
-        self.session = session
-        self.client_order_id = client_order_id
-        self.record = ids.find(account, client_order_id)

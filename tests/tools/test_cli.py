@@ -34,9 +34,9 @@ def _outcry(
         (("replay", "--to", "x"), "Invalid value for '--to'"),
         (("replay", "--from-snapshot"), "--from-snapshot: this version writes no snapshots"),
         (("bench", "kernal"), "got 'kernal'; did you mean kernel?"),
-        (("bench", "kernel"), "bench kernel: expected --flow FILE"),
         (("bench", "kernel", "--flow", "none"), "--flow: no such file: none"),
         (("bench", "ring", "--ids"), "bench ring: does not take --ids"),
+        (("bench", "kernel", "--seconds", "1"), "bench kernel: does not take --seconds"),
     ],
 )
 def test_usage_errors_exit_64_with_one_sentence(arguments: tuple[str, ...], complaint: str) -> None:

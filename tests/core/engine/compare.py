@@ -102,16 +102,23 @@ class Pair:
             try:
                 got: Any = self.engine.order_of_client(command.account, name)
             except NotFound as missing:
-                got = missing.reason
-            assert got == expected, (command.account, name)
+                got = missing
+            if isinstance(got, NotFound):
+                assert isinstance(expected, int), (command.account, name)
+                assert (got.reason, got.order_id) == ("UNKNOWN_ORDER", expected)
+            else:
+                assert got == expected, (command.account, name)
 
-    def _expected_row(self, account: int, name: str) -> OrderRow | str:
+    def _expected_row(self, account: int, name: str) -> OrderRow | int:
+        """The row; or an order id whose row is gone; or from where on ids are remembered."""
         record = self.twin.ids.find(account, name)
         order = self.twin.trading.rows.find(record.order_id) if record else None
         if order is not None:
             return _row_of(order)
-        if record is None or not record.reason:
-            return "UNKNOWN_ORDER"
+        if record is None:
+            return self.twin.remembered_from
+        if not record.reason:
+            return record.order_id
         nothing = OrderRow(**dict.fromkeys(OrderRow._fields, 0))  # type: ignore[arg-type]
         return nothing._replace(
             order_id=record.order_id,

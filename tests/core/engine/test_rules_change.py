@@ -267,6 +267,16 @@ def test_a_replace_is_checked_like_a_new_order(
     assert world.balance(ALICE, USD) == (CASH - 1020, 1020)
 
 
+def test_a_replace_beyond_any_number_is_too_large(world: World) -> None:
+    world.buy(ALICE, 10, 100)
+    world.sell(BOB, 4, 100)
+    word_max = 2**63 - 1
+    assert world.replace(ALICE, 1, qty=word_max, qty_basis=QTY_LEAVES) == [
+        f"COMMAND_REJECTED alice #1 QTY_TOO_LARGE qty={word_max} leaves=3 cum={MONEY_MAX}"
+        f" notional={word_max}"
+    ]
+
+
 def test_a_sell_needs_only_what_the_new_hold_exceeds_the_old(world: World) -> None:
     world.sell(ALICE, 900, 100)
     assert world.replace(ALICE, 1, qty=1_001) == [

@@ -11,6 +11,7 @@ from tests.model.commands import (
     LIMIT,
     MARKET,
     SELL,
+    CreateInstrument,
 )
 from tests.model.state import MONEY_MAX, PRICE_MAX, Sizes
 
@@ -199,6 +200,16 @@ def test_with_two_rebates_the_taker_is_served_first(make_world: MakeWorld) -> No
     assert world.buy(ALICE, 5, 100)[1:] == [
         "FILL alice #2 price=100 qty=5 cum=5 notional=500",
         "FILL bob #1 price=100 qty=5 cum=5 notional=500 SELL MAKER",
+    ]
+    other = CreateInstrument(name="X", base_asset=BTC, quote_asset=USD, taker_ppm=12_000)
+    world.do(other)
+    world.sell(BOB, 5, 100, instrument=2)
+    world.buy(ALICE, 5, 100, instrument=2)
+    assert world.balance(FEES, USD) == (6, 0)
+    world.sell(BOB, 5, 100)
+    assert world.buy(ALICE, 5, 100)[1:] == [
+        "FILL alice #6 price=100 qty=5 cum=5 notional=500 fee=-5",
+        "FILL bob #5 price=100 qty=5 cum=5 notional=500 fee=-1 SELL MAKER",
     ]
 
 
