@@ -10,15 +10,25 @@ import numpy as np
 
 from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
+from core.journal import witness
 from core.journal.errors import Fault, JournalRefused
-from core.journal.layout import CHECKPOINT, CHECKPOINT_PAYLOAD, CHECKPOINT_SUM, GENESIS
+from core.journal.layout import (
+    CHECKPOINT,
+    CHECKPOINT_PAYLOAD,
+    CHECKPOINT_SUM,
+    EPOCH_PAYLOAD,
+    EPOCH_START,
+    GENESIS,
+)
 from core.journal.reader import Commands, Special
-from core.journal.verify import open_walk
+from core.journal.recovery import refuse_lost
+from core.journal.segments import segment_path
+from core.journal.verify import locate, open_walk
 from core.limits import from_genesis
 from core.messages import COMMAND
 from core.rows import ASSET
 from core.sequencer import invariants
-from core.sequencer.engine import apply_batch
+from core.sequencer.engine import ENGINE_VERSION, apply_batch
 from core.sequencer.state import PrivateRing, State
 
 RING_EVENTS: Final = 1 << 14
@@ -133,24 +143,40 @@ def run(data: Path, *, to: int | None = None, check: bool = False) -> dict[str, 
     ``check``: all invariants after each of the first commands, then after one in CHECKED_EVERY,
     and at the end.  Raises JournalRefused, NoSuchSequence and Diverged.
     """
-    walk = iter(open_walk(data))
-    first = next(walk, None)
+    directory, uuid = locate(data)
+    witnessed = witness.read(directory, uuid)
+    walk = open_walk(data, watch=witnessed.sequence)
+    items = iter(walk)
+    first = next(items, None)
     if not isinstance(first, Special) or first.kind != GENESIS:
         raise JournalRefused(Fault.MISSING, data, 0, "the journal does not begin with GENESIS")
     replay = Replay(first.payload, check=check)
-    for item in walk:
+    for item in items:
+        if isinstance(item, Special) and item.kind == EPOCH_START:
+            refuse_engine(item, segment_path(directory, item.segment_no))
         if isinstance(item, Commands):
             replay.apply(item.slots if to is None else up_to(item, to))
             if to is not None and item.last_sequence >= to:
                 break
         elif item.kind == CHECKPOINT:
             replay.compare(item.payload)
+    if walk.tail is not None:  # The end was seen, so it can be judged.
+        refuse_lost(walk.tail, directory, witnessed, walk.state)
     last = replay.state["sequence"]
     if to is not None and last != to:
         raise NoSuchSequence(f"--to: the journal has no sequence {to}; it ends with {last}")
     if check:
         replay.check()
     return replay.result()
+
+
+def refuse_engine(epoch: Special, path: Path) -> None:
+    """JournalRefused when an epoch was written by another engine: its events would be others."""
+    found = int(np.frombuffer(epoch.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
+    if found != ENGINE_VERSION:
+        detail = f"written by engine version {found}, this is version {ENGINE_VERSION}"
+        hint = "replay it with the version that wrote it"
+        raise JournalRefused(Fault.ENGINE_VERSION, path, epoch.offset, detail, hint)
 
 
 def up_to(item: Commands, to: int) -> Slots:

@@ -156,7 +156,7 @@ def free_address(listen: str) -> tuple[str, int]:
 def compile_first() -> int | None:
     """Compile what is not compiled yet, in a process of its own; an exit code if it must end."""
     hold_signals()
-    spec = Spec("compile", tuple(_module("tools.compile")), 0, frozenset())
+    spec = Spec("compile", (*_module("tools.compile"), "--quiet"), 0, frozenset())
     process = start(spec)
     while process.poll() is None:
         taken = signal.sigtimedwait((*STOP_SIGNALS, signal.SIGCHLD), 1.0)
@@ -195,7 +195,7 @@ def _module(name: str) -> list[str]:
 
 def compile_in_process() -> None:
     """For commands that run kernels themselves: compile in a process of its own, then return."""
-    process = subprocess.run(_module("tools.compile"), check=False)
+    process = subprocess.run([*_module("tools.compile"), "--quiet"], check=False)
     if process.returncode:
         raise exits.Stop(
             exits.FAILED, f"compiling the core failed: {describe_exit(process.returncode)}"
