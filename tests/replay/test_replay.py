@@ -14,7 +14,9 @@ from core.jit import MODE_NAME
 from core.journal.errors import JournalRefused
 from core.journal.layout import CHECKPOINT_PAYLOAD
 from core.journal.segments import journal_directory
+from core.sequencer import checkpoint
 from core.sequencer.engine import apply_batch
+from core.sequencer.state import State
 from replay import replay
 from tests.replay.live import Live, some_commands
 
@@ -101,14 +103,14 @@ def test_every_checkpoint_of_the_journal_is_compared(
     assert replay.run(tmp_path / "data")["checkpoints"] >= 2
     assert replay.run(tmp_path / "data", to=live.sequence - 1)["checkpoints"] >= 1
 
-    def one_more(self: replay.Replay, payload: bytes) -> None:
+    def one_more(state: State, payload: bytes) -> str:
         row = np.frombuffer(payload, CHECKPOINT_PAYLOAD, 1).copy()
         row["trade_count"] += 1
-        compare(self, row.tobytes() + payload[CHECKPOINT_PAYLOAD.itemsize :])
+        return difference(state, row.tobytes() + payload[CHECKPOINT_PAYLOAD.itemsize :])
 
-    compare = replay.Replay.compare
-    monkeypatch.setattr(replay.Replay, "compare", one_more)
-    with pytest.raises(replay.Diverged, match=r"checkpoint of sequence \d+: trades: journal"):
+    difference = checkpoint.difference
+    monkeypatch.setattr(checkpoint, "difference", one_more)
+    with pytest.raises(JournalRefused, match=r"checkpoint of sequence \d+: trades: journal"):
         replay.run(tmp_path / "data")
 
 
@@ -135,7 +137,7 @@ def test_check_looks_at_every_invariant_and_names_the_command_that_broke_one(
 
     monkeypatch.setattr(replay.Replay, "__init__", remember)
     monkeypatch.setattr(replay, "apply_batch", leaking)
-    with pytest.raises(replay.Diverged, match=r"after sequence 25: .*open orders are miscounted"):
+    with pytest.raises(replay.Broken, match=r"after sequence 25: .*open orders are miscounted"):
         replay.run(tmp_path / "data", check=True)
 
 
