@@ -18,7 +18,7 @@ from adapters.process import configure_logs
 from core.limits import Limits
 from tools import exits
 from tools.child import Spec, describe_exit, start
-from tools.config import Config, is_loopback, parse_address
+from tools.config import Config, is_loopback, names, parse_address
 from tools.supervisor import STOP_SIGNALS, Readiness, Supervisor, hold_signals
 
 LOCK_WAIT_S: Final = 2.0  # The children of a supervisor that was killed need a moment to vanish.
@@ -26,7 +26,12 @@ PROBE_TIMEOUT_S: Final = 0.5
 
 
 def gateway_names(config: Config) -> list[str]:
-    """The gateways of the adapters, in the order of their ids, which begin at 1."""
+    """Every gateway that has rings, in the order of their ids, which begin at 1."""
+    return [*http_gateways(config), *names(config.core.extra_gateways)]
+
+
+def http_gateways(config: Config) -> list[str]:
+    """The gateways of the HTTP workers; they come first."""
     return [f"http.{worker}" for worker in range(config.http.workers)]
 
 
@@ -50,7 +55,7 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         Spec("core", tuple(core), 1, exits.FINAL_OF_CORE),
         Spec("prepare", tuple(prepare), 1, exits.FINAL_OF_OTHERS),
     ]
-    for worker, gateway in enumerate(gateway_names(config)):
+    for worker, gateway in enumerate(http_gateways(config)):
         adapter = [
             *_module("adapters.http"),
             *("--data", data, "--gateway", gateway, "--listen", listen),
