@@ -8,10 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PYTEST := $(BIN)/python -m pytest
-# What decides, and its naive twin: these run in all three modes.
-CORE := tests/core tests/model
+# What decides, against its naive twin: these run in all three modes.
+CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
+PLANTINGS := tests/plantings
 .PHONY: help setup run test check format bench compile lock clean \
-	test-release test-checked test-pure test-rest
+	test-release test-checked test-pure test-rest plantings flows docs
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,25 +43,34 @@ check: setup  ## format, lint, types, import rules, house rules: under 30 s
 format: setup  ## bring every file into form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-test: check test-release test-checked test-pure test-rest  ## everything that CI runs
+test: check test-release test-rest test-checked test-pure  ## everything that CI runs
 
 test-release: compile  ## the core as it runs
 	$(PYTEST) $(CORE)
 
 test-checked: setup  ## the core with bounds and invariants checked
-	OUTCRY_JIT=checked $(BIN)/outcry compile
+	@OUTCRY_JIT=checked $(BIN)/outcry compile
 	OUTCRY_JIT=checked $(PYTEST) $(CORE)
 
 test-pure: setup  ## the core in plain Python, on small samples
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(CORE)
 
-test-rest: compile  ## adapters, replay, tools, benchmarks (each for a moment)
+test-rest: compile  ## adapters, tools, whole exchanges, plantings, benchmarks for a moment
 	$(PYTEST) tests $(addprefix --ignore=,$(CORE))
 
-bench: compile  ## all benchmarks, small; the kernel over the flows in OUTCRY_FLOWS
-	@for name in ring journal; do echo "$$name"; $(BIN)/outcry bench $$name; echo; done
-	@for flow in $(wildcard $(OUTCRY_FLOWS)/*.flow); do \
-		$(BIN)/outcry bench kernel --no-risk --flow $$flow; echo; done
+plantings: setup  ## break the code on purpose, and see a test catch it
+	$(PYTEST) $(PLANTINGS)
+
+flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, against their sidecars
+	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)
+	OUTCRY_FLOWS=$(OUTCRY_FLOWS) $(PYTEST) tests/test_flows.py tests/test_benchmarks_smoke.py
+
+bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
+	@for name in ring journal "kernel --no-risk" kernel; do \
+		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
+
+docs: setup  ## bring the tables of docs/ up to the code
+	@$(BIN)/python -m tools.documents
 
 compile: setup  ## compile the kernels, with progress; does nothing when it is done
 	@$(BIN)/outcry compile

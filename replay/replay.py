@@ -10,15 +10,22 @@ import numpy as np
 
 from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
+from core.journal import witness
 from core.journal.errors import Fault, JournalRefused
-from core.journal.layout import CHECKPOINT, CHECKPOINT_PAYLOAD, CHECKPOINT_SUM, GENESIS
+from core.journal.layout import (
+    CHECKPOINT,
+    EPOCH_PAYLOAD,
+    EPOCH_START,
+    GENESIS,
+)
 from core.journal.reader import Commands, Special
-from core.journal.verify import open_walk
+from core.journal.recovery import refuse_lost
+from core.journal.segments import segment_path
+from core.journal.verify import locate, open_walk
 from core.limits import from_genesis
 from core.messages import COMMAND
-from core.rows import ASSET
-from core.sequencer import invariants
-from core.sequencer.engine import apply_batch
+from core.sequencer import checkpoint, invariants
+from core.sequencer.engine import ENGINE_VERSION, apply_batch
 from core.sequencer.state import PrivateRing, State
 
 RING_EVENTS: Final = 1 << 14
@@ -36,8 +43,8 @@ class NoSuchSequence(Exception):
     exit_code = EXIT_USAGE
 
 
-class Diverged(Exception):
-    """The engine does not come to where the journal says it was, or breaks an invariant."""
+class Broken(Exception):
+    """An invariant of the state does not hold."""
 
     exit_code = EXIT_FAILED
 
@@ -56,7 +63,7 @@ class Replay:
         self.elapsed_ns = 0
 
     def apply(self, slots: Slots) -> None:
-        """Apply whole commands; Diverged when ``check`` was asked for and an invariant breaks."""
+        """Apply whole commands; Broken when ``check`` was asked for and an invariant breaks."""
         begun_ns = monotonic_ns()
         if self._check:
             self._apply_checked(slots)
@@ -77,38 +84,16 @@ class Replay:
                 self.check()
 
     def check(self) -> None:
-        """Every invariant of the whole state; Diverged with the first that is broken."""
+        """Every invariant of the whole state; Broken with the first that is broken."""
         try:
             invariants.check(self.state)
         except AssertionError as broken:
-            raise Diverged(f"after sequence {self.state['sequence']}: {broken}") from broken
+            raise Broken(f"after sequence {self.state['sequence']}: {broken}") from broken
 
-    def compare(self, payload: bytes) -> None:
-        """Diverged when the state is not that of a CHECKPOINT."""
-        state = self.state
-        said = np.frombuffer(payload, CHECKPOINT_PAYLOAD, 1)[0]
-        pairs = [
-            ("sequence", int(said["sequence"]), state["sequence"]),
-            ("event hash", int(said["event_hash"][0]), state["event_hash"]),
-            ("events", int(said["event_count"]), state["events"]),
-            ("trades", int(said["trade_count"]), state["trades"]),
-            ("open orders", int(said["open_orders"]), state["open_orders"]),
-        ]
-        sums = np.frombuffer(
-            payload, CHECKPOINT_SUM, int(said["sum_count"]), CHECKPOINT_PAYLOAD.itemsize
-        )
-        issued = state.rows("assets", ASSET, state["assets_used"] + 1)["issued"]
-        pairs += [
-            (f"sum of asset {asset}", amount, int(issued[asset]) if asset < len(issued) else 0)
-            for asset, amount in sums.tolist()
-        ]
-        for name, expected, got in pairs:
-            if expected != got:
-                raise Diverged(
-                    f"replay differs from the live run at the checkpoint of sequence "
-                    f"{int(said['sequence'])}: {name}: journal {expected}, replay {got}"
-                )
+    def difference(self, payload: bytes) -> str:
+        """What of the state is not as the CHECKPOINT says; empty when all is."""
         self.checkpoints += 1
+        return checkpoint.difference(self.state, payload)
 
     def result(self) -> dict[str, Any]:
         """What was found, flat."""
@@ -131,26 +116,45 @@ def run(data: Path, *, to: int | None = None, check: bool = False) -> dict[str, 
     """Apply the journal of ``data`` from genesis up to sequence ``to`` (None: all of it).
 
     ``check``: all invariants after each of the first commands, then after one in CHECKED_EVERY,
-    and at the end.  Raises JournalRefused, NoSuchSequence and Diverged.
+    and at the end.  Raises JournalRefused, NoSuchSequence and Broken.
     """
-    walk = iter(open_walk(data))
-    first = next(walk, None)
+    directory, uuid = locate(data)
+    witnessed = witness.read(directory, uuid)
+    walk = open_walk(data, watch=witnessed.sequence)
+    items = iter(walk)
+    first = next(items, None)
     if not isinstance(first, Special) or first.kind != GENESIS:
         raise JournalRefused(Fault.MISSING, data, 0, "the journal does not begin with GENESIS")
     replay = Replay(first.payload, check=check)
-    for item in walk:
+    for item in items:
+        if isinstance(item, Special) and item.kind == EPOCH_START:
+            refuse_engine(item, segment_path(directory, item.segment_no))
         if isinstance(item, Commands):
             replay.apply(item.slots if to is None else up_to(item, to))
             if to is not None and item.last_sequence >= to:
                 break
         elif item.kind == CHECKPOINT:
-            replay.compare(item.payload)
+            differs = replay.difference(item.payload)
+            if differs:
+                path = segment_path(directory, item.segment_no)
+                raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, differs)
+    if walk.tail is not None:  # The end was seen, so it can be judged.
+        refuse_lost(walk.tail, directory, witnessed, walk.state)
     last = replay.state["sequence"]
     if to is not None and last != to:
         raise NoSuchSequence(f"--to: the journal has no sequence {to}; it ends with {last}")
     if check:
         replay.check()
     return replay.result()
+
+
+def refuse_engine(epoch: Special, path: Path) -> None:
+    """JournalRefused when an epoch was written by another engine: its events would be others."""
+    found = int(np.frombuffer(epoch.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
+    if found != ENGINE_VERSION:
+        detail = f"written by engine version {found}, this is version {ENGINE_VERSION}"
+        hint = "replay it with the version that wrote it"
+        raise JournalRefused(Fault.ENGINE_VERSION, path, epoch.offset, detail, hint)
 
 
 def up_to(item: Commands, to: int) -> Slots:

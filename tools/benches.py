@@ -53,7 +53,7 @@ def run(name: str, options: Options) -> dict[str, Any]:
         if options.flow is not None:
             return _kernel(options.flow, options)
         with tempfile.TemporaryDirectory() as directory:
-            found = {}
+            found: dict[str, Any] = {}
             for path in _flows(Path(directory)):
                 fields = _kernel(path, options).items()
                 found |= {f"{path.stem}_{field}": value for field, value in fields}

@@ -4,7 +4,7 @@ The cache directory is named after the source, the mode and the toolchain (core.
 it says that nothing of this source is left to compile.  Processes that start together wait for the
 one that compiles.
 
-    python -m tools.compile
+    python -m tools.compile [--quiet]
 """
 
 import fcntl
@@ -129,13 +129,13 @@ def _say(line: str, end: str = "\n") -> None:
     sys.stderr.flush()
 
 
-def main() -> int:
-    """Compile, or say that nothing is to be done."""
+def main(*, quiet: bool = False) -> int:
+    """Compile, or say that nothing is to be done (unless ``quiet``)."""
     report = ensure_compiled()
-    if not report.seconds:
+    if not report.seconds and not quiet:
         _say(f"nothing to compile, mode {jit.MODE_NAME}")
     return exits.OK
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(quiet="--quiet" in sys.argv[1:]))

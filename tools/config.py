@@ -49,6 +49,7 @@ class Core(Struct, frozen=True, forbid_unknown_fields=True):
     """The core process."""
 
     idle: Literal["spin", "hybrid", "block"] = "hybrid"
+    extra_gateways: str = ""
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,6 +158,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def names(text: str) -> list[str]:
+    """The names in a text that separates them by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def relations(config: Config) -> list[tuple[str, str]]:
     """Faults between keys, as (key, message); the keys by themselves are in order."""
     found: list[tuple[str, str]] = []
@@ -179,6 +185,14 @@ def relations(config: Config) -> list[tuple[str, str]]:
                 f"expected a multiple of {BLOCK_BYTES}, got {config.journal.segment_bytes}",
             )
         )
+    for name in names(config.core.extra_gateways):
+        if not re.fullmatch(r"[a-z][a-z0-9]{0,15}\.[0-9]{1,3}", name) or name.startswith("http."):
+            found.append(
+                (
+                    "core.extra_gateways",
+                    f'expected names such as "flow.0", and none of HTTP\'s, got {name!r}',
+                )
+            )
     if not config.data.dir:
         found.append(("data.dir", "expected a directory, got an empty text"))
     return found

@@ -25,6 +25,7 @@ COMMENTS: Final = {
     "journal.allow_volatile": "accept a file system that cannot sync (tmpfs), for tests",
     "core": "The core process.",
     "core.idle": "spin: lowest latency, one core busy; hybrid: spin briefly, then sleep; block",
+    "core.extra_gateways": 'rings for producers that are no part of Outcry, such as "flow.0"',
     "limits": (
         "Rows per table, fixed when the data directory is made; a change later needs `outcry "
         "upgrade`."
@@ -52,6 +53,15 @@ def _text(value: object, annotations: dict[str, Any]) -> str:
     if "unit" in annotations and isinstance(value, int):
         value = format_quantity(value, annotations["unit"])
     return msgspec.json.encode(value).decode()
+
+
+def described(config: Config) -> list[tuple[str, str]]:
+    """Every key with its value as text; "…" for a key that has none by itself."""
+    kinds = keys()
+    return [
+        (key, "…" if value is None else _text(value, extra(kinds[key])))
+        for key, value in _values(config).items()
+    ]
 
 
 def initial() -> str:

@@ -18,7 +18,7 @@ from adapters.process import configure_logs
 from core.limits import Limits
 from tools import exits
 from tools.child import Spec, describe_exit, start
-from tools.config import Config, is_loopback, parse_address
+from tools.config import Config, is_loopback, names, parse_address
 from tools.supervisor import STOP_SIGNALS, Readiness, Supervisor, hold_signals
 
 LOCK_WAIT_S: Final = 2.0  # The children of a supervisor that was killed need a moment to vanish.
@@ -26,7 +26,12 @@ PROBE_TIMEOUT_S: Final = 0.5
 
 
 def gateway_names(config: Config) -> list[str]:
-    """The gateways of the adapters, in the order of their ids, which begin at 1."""
+    """Every gateway that has rings, in the order of their ids, which begin at 1."""
+    return [*http_gateways(config), *names(config.core.extra_gateways)]
+
+
+def http_gateways(config: Config) -> list[str]:
+    """The gateways of the HTTP workers; they come first."""
     return [f"http.{worker}" for worker in range(config.http.workers)]
 
 
@@ -50,7 +55,7 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         Spec("core", tuple(core), 1, exits.FINAL_OF_CORE),
         Spec("prepare", tuple(prepare), 1, exits.FINAL_OF_OTHERS),
     ]
-    for worker, gateway in enumerate(gateway_names(config)):
+    for worker, gateway in enumerate(http_gateways(config)):
         adapter = [
             *_module("adapters.http"),
             *("--data", data, "--gateway", gateway, "--listen", listen),
@@ -156,7 +161,7 @@ def free_address(listen: str) -> tuple[str, int]:
 def compile_first() -> int | None:
     """Compile what is not compiled yet, in a process of its own; an exit code if it must end."""
     hold_signals()
-    spec = Spec("compile", tuple(_module("tools.compile")), 0, frozenset())
+    spec = Spec("compile", (*_module("tools.compile"), "--quiet"), 0, frozenset())
     process = start(spec)
     while process.poll() is None:
         taken = signal.sigtimedwait((*STOP_SIGNALS, signal.SIGCHLD), 1.0)
@@ -195,7 +200,7 @@ def _module(name: str) -> list[str]:
 
 def compile_in_process() -> None:
     """For commands that run kernels themselves: compile in a process of its own, then return."""
-    process = subprocess.run(_module("tools.compile"), check=False)
+    process = subprocess.run([*_module("tools.compile"), "--quiet"], check=False)
     if process.returncode:
         raise exits.Stop(
             exits.FAILED, f"compiling the core failed: {describe_exit(process.returncode)}"

@@ -1,4 +1,7 @@
-"""Compiling once: together, again, and in another mode."""
+"""Compiling once: together, again, and in another mode.
+
+OUTCRY_COMPILE=1  also compile the real core from nothing, in six processes at once (two minutes)
+"""
 
 import os
 import subprocess
@@ -6,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from core import jit
+from tools.compile import STAMP
 
 HERE = Path(__file__).parent
 
@@ -27,7 +33,7 @@ def _start(cache: Path, **variables: str) -> "subprocess.Popen[str]":
 
 
 def _end(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return out, err
 
@@ -53,3 +59,41 @@ def test_another_mode_compiles_for_itself(tmp_path: Path) -> None:
 
 def test_plain_python_mode_compiles_nothing(tmp_path: Path) -> None:
     assert _end(_start(tmp_path, NUMBA_DISABLE_JIT="1")) == ("0 0 42\n", "")
+
+
+def _warm(cache: str | None = None) -> "subprocess.Popen[str]":
+    """A process that loads every kernel of the real core and runs it: what it compiled itself."""
+    code = (
+        "import sys\n"
+        "from core.sequencer.warm import warm\n"
+        "from tools.compile import ensure_compiled, misses\n"
+        "report = ensure_compiled()\n"
+        "before = misses()\n"
+        "warm()\n"
+        "print(int(report.seconds > 0), misses() - before)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=HERE.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **({"OUTCRY_CACHE": cache} if cache else {})},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    jit.PURE or not (jit.cache_directory() / STAMP).exists(), reason="the core is not compiled"
+)
+def test_a_warm_start_of_the_real_core_compiles_nothing() -> None:
+    assert _end(_warm())[0] == "0 0\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    jit.PURE or not os.environ.get("OUTCRY_COMPILE"), reason="OUTCRY_COMPILE is not set"
+)
+def test_six_processes_compile_the_real_core_once(tmp_path: Path) -> None:
+    started = [_warm(str(tmp_path)) for _ in range(6)]
+    assert sorted(_end(process)[0] for process in started) == ["0 0\n"] * 5 + ["1 0\n"]

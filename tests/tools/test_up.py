@@ -16,7 +16,7 @@ import pytest
 
 from core.limits import SMALL
 from tools import exits, up
-from tools.config import Config, Dev, Http, Journal
+from tools.config import Config, Core, Dev, Http, Journal, relations
 
 HERE = Path(__file__).parent
 Begin = Callable[[Path], "subprocess.Popen[str]"]
@@ -154,6 +154,20 @@ def test_every_worker_has_its_own_gateway_and_pid_file() -> None:
     assert gateways == ["http.0", "http.1", "http.2"]
     assert all("--dev" in found[name] for name in ("http", "http-1", "http-2"))
     assert "--dev" not in _argv(Config(), "http")
+
+
+def test_producers_of_others_get_rings_and_no_process() -> None:
+    config = msgspec.structs.replace(Config(), core=Core(extra_gateways="flow.0, load.12"))
+    assert _value(_argv(config, "core"), "--gateways") == "http.0,flow.0,load.12"
+    assert [spec.name for spec in up.specs(config, SMALL, "127.0.0.1:8080")] == [
+        "core",
+        "prepare",
+        "http",
+    ]
+    assert relations(config) == []
+    for wrong in ("http.1", "Flow.0", "flow", "../x.0"):
+        bad = msgspec.structs.replace(Config(), core=Core(extra_gateways=wrong))
+        assert [key for key, _ in relations(bad)] == ["core.extra_gateways"]
 
 
 def test_the_request_timeout_reaches_the_adapter() -> None:

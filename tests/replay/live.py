@@ -1,0 +1,66 @@
+"""A live core in this process, with one gateway, over a journal in a temporary directory."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from core.journal.config import JournalConfig
+from core.journal.layout import RELAXED
+from core.limits import SMALL
+from core.ring import attach_inbound, offer
+from core.sequencer.core import Core, CoreConfig
+from core.sequencer.engine import ENGINE_VERSION
+from core.sequencer.sequencer import CHECKPOINT_DUE, turn
+from core.wake import BLOCK
+from tests.model import flows
+from tests.model.commands import Command
+from tests.model.translate import batch_of
+
+GATEWAY: Final = "test.0"
+JOURNAL: Final = JournalConfig(
+    RELAXED, SMALL, engine_version=ENGINE_VERSION, segment_bytes=1 << 20, allow_volatile=True
+)
+
+
+class Live:
+    """The core, and the end of its ring that an adapter would have."""
+
+    def __init__(self, data: Path) -> None:
+        self.core = Core(CoreConfig(data, JOURNAL, (GATEWAY,), BLOCK, populate=False))
+        self.core.publish()
+        self._ring = attach_inbound(self.core.shm, GATEWAY, 1, self.core.epoch)
+
+    @property
+    def sequence(self) -> int:
+        return int(self.core.state["sequence"])
+
+    @property
+    def state_hash(self) -> str:
+        return self.core.state.hash().hex()
+
+    def send(self, commands: Iterable[Command]) -> None:
+        """Offer commands and let the core work until it has applied them all."""
+        for command in commands:
+            slots = batch_of([command])
+            expected = self.sequence + 1
+            assert offer(self._ring.end, int(slots.ctypes.data), len(slots), 0) == 1
+            while self.sequence < expected:
+                self.core.step(int(turn(self.core.loop)))
+
+    def checkpoint(self) -> None:
+        """Journal where the state is."""
+        self.core.step(CHECKPOINT_DUE)
+
+    def close(self) -> None:
+        self._ring.close()
+        self.core.request_stop()
+        self.core.serve()
+        self.core.close()
+
+
+def some_commands(count: int, seed: int = 1) -> list[Command]:
+    """What makes a market, and orders for it; deterministic by seed."""
+    flow = flows.made(seed, count, symbols=1)
+    first = flows.set_up(flow.symbols)
+    start = len(first) + 1
+    return [*first, *(flows.command_of(op, start + n) for n, op in enumerate(flow.ops))]

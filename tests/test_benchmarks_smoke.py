@@ -1,0 +1,113 @@
+"""Every benchmark runs for a moment, judges its results, and gives a baseline of the same run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import flow as flows
+from bench.flow_make import MADE, Matcher, Op, make
+from core.jit import MODE_NAME, PURE
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = os.environ.get("OUTCRY_FLOWS", "")
+COUNT = {"release": 2_000, "checked": 1_000, "pure": 100}[MODE_NAME]
+SIDECAR = {
+    *("trades", "traded_qty", "notional", "rejects", "trade_hash"),
+    *("resting_orders", "resting_qty", "levels", "book_hash_l3", "book_hash_l2"),
+}
+
+
+def _matched(path: Path) -> dict[str, Any]:
+    """The numbers of the obvious matcher at the points of the sidecar."""
+    flow, expected, matcher = flows.read_flow(path), flows.sidecar(path), Matcher()
+    found = {}
+    for place, row in enumerate(flow.records.tolist(), 1):
+        kind, side, _symbol, user, order_id, price, qty, _aux = row
+        matcher.apply(Op(kind, side, user, order_id, price, qty))
+        if str(place) in expected:
+            found[str(place)] = matcher.numbers()
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(MADE))
+def test_a_flow_is_made_by_seed_with_the_sidecar_of_the_matcher(tmp_path: Path, name: str) -> None:
+    path = make(name, tmp_path, seed=7, count=500)
+    assert len(flows.sidecar(path)) == 2
+    assert _matched(path) == flows.sidecar(path)
+    content = path.read_bytes()
+    assert make(name, tmp_path, seed=7, count=500).read_bytes() == content
+    assert make(name, tmp_path, seed=8, count=500).read_bytes() != content
+
+
+@pytest.mark.skipif(not FOLDER, reason="OUTCRY_FLOWS names no folder of order flows")
+def test_the_matcher_of_made_flows_gives_the_numbers_of_shared_ones() -> None:
+    paths = sorted(Path(FOLDER).glob("*.flow"))
+    assert paths
+    for path in paths:
+        assert _matched(path) == flows.sidecar(path), path.name
+
+
+@pytest.mark.skipif(PURE, reason="times of plain Python say nothing")
+@pytest.mark.parametrize("name", sorted(MADE))
+@pytest.mark.parametrize("risk", [True, False], ids=["risk", "no risk"])
+def test_kernel(tmp_path: Path, name: str, risk: bool) -> None:
+    from bench.bench_kernel import bench
+
+    path = make(name, tmp_path, count=COUNT)
+    found = bench(path, risk=risk, ids=risk, repeats=1, batch=256)
+    assert found["commands"] == COUNT
+    assert found["ns_per_command"] > 0
+    assert found["baseline_ns_per_command"] > 0
+    assert 0 < found["p50_ns"] <= found["p99_ns"] <= found["p99_9_ns"] <= found["max_ns"]
+    expected = flows.sidecar(path)[str(len(flows.read_flow(path).records))]
+    assert {field: found[field] for field in SIDECAR} == expected
+
+
+@pytest.mark.skipif(PURE, reason="times of plain Python say nothing")
+def test_kernel_says_which_result_is_not_the_sidecars(tmp_path: Path) -> None:
+    from bench.bench_kernel import bench
+
+    path = make("near", tmp_path, count=COUNT)
+    beside = path.with_name(path.name + ".json")
+    about = json.loads(beside.read_text())
+    about["expected"][max(about["expected"], key=int)]["trades"] += 1
+    beside.write_text(json.dumps(about))
+    with pytest.raises(AssertionError, match=r"near\.flow at \d+: expected"):
+        bench(path, risk=False, ids=False, repeats=1, batch=256)
+
+
+@pytest.mark.skipif(PURE, reason="plain Python has no atomic words for two processes")
+def test_ring() -> None:
+    from bench.bench_ring import run
+
+    found = run(0.2)
+    assert found["hop_ns"] > 0
+    assert found["baseline_hop_ns"] > 0
+    assert found["ratio"] > 0
+
+
+def test_journal() -> None:
+    from bench.bench_journal import run
+
+    found = run(0.2)
+    assert found["p50_ns"] > 0
+    assert found["baseline_p50_ns"] > 0
+    assert found["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_the_command_line_prints_one_object_as_the_last_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cli", "bench", "journal", "--seconds", "0.2", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["ratio"] > 0
