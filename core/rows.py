@@ -67,9 +67,9 @@ COLD: Final = record(
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
+        ("self_trade", "u1"),
         ("status", "u1"),
         ("flags", "u1"),
-        ("self_trade", "u1"),
         ("end_reason", "<u2"),
         ("id_record", "<i4"),  # Of its current client order id; 0: none.
         ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
@@ -355,7 +355,7 @@ position_at = pointer(POSITION, "position")
 asset_at = pointer(ASSET)
 instrument_at = pointer(INSTRUMENT, "instrument")
 session_at = pointer(SESSION)
-id_record_at = pointer(ID_RECORD)
+id_record_at = pointer(ID_RECORD, "id_record")
 link_at = pointer(LINK, "arena")
 
 PAGE_SHIFT: Final = 5

@@ -38,7 +38,7 @@ from core.reasons import Reason
 from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
-from core.sequencer.events import bare_event, mark_last, publish
+from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_ABOVE, FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.place import place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
@@ -94,11 +94,10 @@ def begin(state: Record, prefix: Record) -> None:
         assert prefix.sequence > state.sequence and prefix.timestamp_ns >= state.timestamp_ns
     state.sequence = prefix.sequence
     state.timestamp_ns = prefix.timestamp_ns
+    reserve(state)
     state.index = 0
     state.request_id = prefix.request_id
     state.record = 0
-    state.limit = 0
-    state.value = 0
     if prefix.session != 0:
         touch_session(state, prefix.session, prefix.request_id)
 

@@ -24,28 +24,41 @@ event_at = pointer(EVENT, "event")
 assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
 EVENT_SHIFT: Final = 7
 CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
+RESERVED_EVENTS: Final = 8
 HASH_KEY: Final = 0x2545_F491_4F6C_DD1D
 assert EVENT_BYTES == 1 << EVENT_SHIFT
 
 
 @inlined
-def new_event(state: Record, kind: int) -> Record:
-    """The next event of the command at hand: sequence, time, index and request id are set, flags
-    and reason are zero, and the caller sets everything else."""
+def reserve(state: Record) -> None:
+    """Warn readers of the next RESERVED_EVENTS writes, if that was not done yet.
+
+    Called where a command begins and before each part of it that may be repeated, so that no
+    event has to ask.
+    """
+    if state.claimed < state.cursor + RESERVED_EVENTS:
+        claim(state, state.cursor)
+
+
+@inlined
+def new_event(state: Record, kind: int, flags: int) -> Record:
+    """The next event of the command at hand: sequence, time, index and request id are set, reason
+    is zero, and the caller sets everything else."""
     cursor = state.cursor
-    if state.claimed < cursor + 1:
-        claim(state, cursor)
+    if VERIFY:
+        assert state.claimed > cursor
     event = event_at(state.ring + ((cursor & state.ring_mask) << EVENT_SHIFT))
     state.cursor = cursor + 1
     event.sequence = state.sequence
     event.timestamp_ns = state.timestamp_ns
     event.fee = state.request_id
     state.request_id = 0
-    event.index = state.index
-    state.index += 1
+    index = state.index
+    event.index = index
+    state.index = index + 1
     event.reason = 0
     event.kind = kind
-    event.flags = 0
+    event.flags = flags
     return event
 
 
@@ -60,9 +73,9 @@ def claim(state: Record, cursor: int) -> None:
 
 
 @inlined
-def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record:
+def order_event(state: Record, kind: int, flags: int, order: Record, cold: Record) -> Record:
     """An event about an order: who, where, and how much of it is left and done."""
-    event = new_event(state, kind)
+    event = new_event(state, kind, flags | (cold.side & SELL_SIDE))
     event.order_id = order.order_id
     event.price = order.price
     event.leaves = order.leaves
@@ -71,7 +84,6 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
     event.session = cold.session
     event.account = order.account
     event.instrument = cold.instrument
-    event.flags = cold.side & SELL_SIDE
     copy36(
         address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
     )
@@ -82,7 +94,7 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
 def bare_event(state: Record, kind: int, command: Record, text: int) -> Record:
     """An event about a command: its session, account and instrument, the 36 bytes at ``text``,
     and zero in all the rest."""
-    event = new_event(state, kind)
+    event = new_event(state, kind, 0)
     event.order_id = 0
     event.price = 0
     event.qty = 0
