@@ -123,15 +123,19 @@ def level_for(state: Record, bookside: int, key: int) -> int:
 
 
 @inlined
-def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
-    """The level got its first order."""
+def mark_filled(state: Record, bookside: int, key: int, unit: int, first: bool) -> None:
+    """An order came to rest at a level, maybe as its first one.
+
+    Here and in ``mark_taken`` whether that changes the level, and the best, is not asked by a
+    branch: it is a toss-up, and a wrong guess costs more than these few operations.
+    """
     row = page_row(state, unit >> PAGE_BITS)
     before = row.bitmap
-    row.bitmap = before | bit(unit & LEVEL_MASK)
+    row.bitmap = before | (1 << (unit & LEVEL_MASK))
     if before == 0:
         raise_trie(state, bookside, key >> PAGE_BITS)
     side = bookside_row(state, bookside)
-    side.levels += 1
+    side.levels += 1 if first else 0
     better = key > side.best_key
     side.best_key = key if better else side.best_key
     side.best_level = unit if better else side.best_level
@@ -155,27 +159,35 @@ def raise_trie(state: Record, bookside: int, index: int) -> None:
 
 
 @inlined
-def mark_empty(state: Record, bookside: int, key: int, unit: int) -> None:
-    """The level lost its last order; the best is found again if it was this one."""
+def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: bool) -> None:
+    """A level lost an order, maybe its last one; the best is found again if it was that level."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~bit(unit & LEVEL_MASK)
+    after = row.bitmap & ~((1 if emptied else 0) << (unit & LEVEL_MASK))
     row.bitmap = after
     side = bookside_row(state, bookside)
-    side.levels -= 1
-    if after != 0:
-        was_best = side.best_key == key
-        slot = highest_bit(after)
-        side.best_key = (key & ~LEVEL_MASK) | slot if was_best else side.best_key
-        side.best_level = (page << PAGE_BITS) | slot if was_best else side.best_level
+    side.levels -= 1 if emptied else 0
+    if after == 0:
+        mark_page_empty(state, bookside, key, page)
         return
+    # In the page of the best level the best is the highest bit, whether it changed or not.
+    is_best_page = (side.best_key ^ key) >> PAGE_BITS == 0
+    slot = highest_bit(after)
+    side.best_key = (key & ~LEVEL_MASK) | slot if is_best_page else side.best_key
+    side.best_level = (page << PAGE_BITS) | slot if is_best_page else side.best_level
+
+
+@kernel
+def mark_page_empty(state: Record, bookside: int, key: int, page: int) -> None:
+    """The last level of a page lost its last order."""
+    row = page_row(state, page)
     if row.queued == 0:
         row.queued = 1
         place = (state.queue_first + state.queue_count) & state.queue_mask
         store_i32(state.page_queue + (place << 2), page)
         state.queue_count += 1
     best = lower_trie(state, bookside, key >> PAGE_BITS)
-    if side.best_key == key:
+    if bookside_row(state, bookside).best_key == key:
         set_best(state, bookside, best)
 
 

@@ -11,14 +11,13 @@ from core.rows import cold_row, order_row
 def take_slot(state: Record) -> int:
     """A free slot: the one freed last, else one never used.  There always is one, because
     open orders and kept ones together never exceed the pool."""
-    slot = state.free_slot
-    if slot != 0:
-        state.free_slot = order_row(state, slot).next
-        return slot  # type: ignore[no-any-return]
+    freed = state.free_slot
+    state.slots_used += 1 if freed == 0 else 0
+    slot = freed if freed != 0 else state.slots_used
     if VERIFY:
-        assert state.slots_used < state.orders_max + state.closed_keep + 1
-    state.slots_used += 1
-    return state.slots_used  # type: ignore[no-any-return]
+        assert slot < state.orders_max + state.closed_keep + 1
+    state.free_slot = order_row(state, slot).next  # 0 in a row that was never used.
+    return slot  # type: ignore[no-any-return]
 
 
 @inlined

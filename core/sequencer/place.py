@@ -93,7 +93,7 @@ def place_order(state: Record, command: int) -> None:
     level = orders.level_of(state, place.instrument, place.side, place.price)
     slot = enter(state, command, RESTS)
     orders.rest_at(state, slot, level)
-    open_order(state, slot)
+    open_order(state, place.account, slot)
 
 
 @inlined
@@ -262,7 +262,7 @@ def rest_or_end(state: Record, slot: int) -> None:
         if order.cum > 0:
             rested(state, slot)
         orders.rest(state, slot)
-        open_order(state, slot)
+        open_order(state, order.account, slot)
         return
     if state.risk != 0:
         holds.release(state, instrument_row(state, cold.instrument), order, cold)
