@@ -397,13 +397,13 @@ else:
                 row = builder.bitcast(builder.add(row, keys), words)
                 product = builder.mul(builder.and_(row, low), builder.lshr(row, shift))
                 lanes = builder.add(lanes, product)
-            total = builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
-            for lane in (1, 2, 3):
-                word = builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane))
-                left = builder.shl(word, ir.Constant(ir.IntType(64), 16 * lane))
-                right = builder.lshr(word, ir.Constant(ir.IntType(64), 64 - 16 * lane))
-                total = builder.add(total, builder.or_(left, right))
-            return total
+            turns = ir.Constant(words, [0, 16, 32, 48])
+            kind = ir.FunctionType(words, [words] * 3)
+            turn = cgutils.get_or_insert_function(builder.module, kind, "llvm.fshl.v4i64")
+            turned = builder.call(turn, [lanes, lanes, turns])
+            kind = ir.FunctionType(ir.IntType(64), [words])
+            add = cgutils.get_or_insert_function(builder.module, kind, "llvm.vector.reduce.add.v4i64")
+            return builder.call(add, [turned])
 
         return types.int64(types.int64), lower
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from core import table
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
-from core.jit import VERIFY, inlined, kernel
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
 from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
 
@@ -61,6 +61,7 @@ def has_room(state: Record, bookside: int, key: int) -> bool:
 @kernel
 def drop_refilled(state: Record) -> None:
     """Leave an empty page at the front of the queue, or no page."""
+    stay_apart()
     while state.queue_count > 0:
         page = load_i32(state.page_queue + ((state.queue_first & state.queue_mask) << 2))
         row = page_row(state, page)
@@ -74,6 +75,7 @@ def drop_refilled(state: Record) -> None:
 @kernel
 def take_page(state: Record, bookside: int, key: int) -> int:
     """A page for a key that has none; the caller has asked ``has_room``."""
+    stay_apart()
     if state.pages_used < state.pages_max:
         state.pages_used += 1
         page = state.pages_used
@@ -144,6 +146,7 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int, first: bool) 
 @kernel
 def raise_trie(state: Record, bookside: int, index: int) -> None:
     """Set the bits above a page that is no longer empty."""
+    stay_apart()
     for tier in range(1, TRIE_TIERS + 1):
         own = bit(index & LEVEL_MASK)
         index >>= PAGE_BITS
@@ -180,6 +183,7 @@ def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: bool)
 @kernel
 def mark_page_empty(state: Record, bookside: int, key: int, page: int) -> None:
     """The last level of a page lost its last order."""
+    stay_apart()
     row = page_row(state, page)
     if row.queued == 0:
         row.queued = 1

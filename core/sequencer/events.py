@@ -8,7 +8,7 @@ from typing import Final
 
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
-from core.jit import VERIFY, inlined, kernel
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, address_of, copy36, mul_fold, pointer, prefetch_write, sum_products
 from core.messages import (
     BUY,
@@ -69,6 +69,7 @@ def new_event(state: Record, kind: int, flags: int) -> Record:
 @kernel
 def claim(state: Record, cursor: int) -> None:
     """Warn readers of the next writes; a long command is published on the way."""
+    stay_apart()
     if cursor - state.hashed >= SWEEP_PUBLISH_EVENTS:
         publish(state)
     state.claimed = cursor + CLAIM_EVENTS
@@ -124,6 +125,7 @@ def mark_last(state: Record) -> None:
 @kernel
 def publish(state: Record) -> None:
     """Fold what was written into the hash of the event stream and make it visible."""
+    stay_apart()
     end = state.cursor
     digest = state.event_hash
     for place in range(state.hashed, end):
