@@ -9,6 +9,7 @@ All words are int64, also bit masks: mixing in uint64 would turn to float in pla
 """
 
 import ctypes
+import hashlib
 import mmap
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,10 +19,16 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.imputils import lower_getattr_generic, lower_setattr_generic
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, models, register_model
 
 WORD_MASK: Final = (1 << 64) - 1
+HALF_MASK: Final = (1 << 32) - 1
 HUGE_PAGE_BYTES: Final = 2 << 20
+PRODUCT_KEYS: Final = tuple(
+    (place * 0x9E37_79B9_7F4A_7C15 >> 29) & HALF_MASK | 1 for place in range(1, 33)
+)
 
 Record = Any  # A record at an address: fields by attribute, in every mode.
 
@@ -65,7 +72,7 @@ if numba.config.DISABLE_JIT:
         "u8": ctypes.c_uint64,
     }
 
-    def pointer(dtype: "np.dtype[np.void]") -> Callable[[int], Record]:
+    def pointer(dtype: "np.dtype[np.void]", family: str = "") -> Callable[[int], Record]:
         """A function from an address to the record of ``dtype`` that lies there."""
         assert dtype.fields is not None and dtype.names is not None
         fields: list[tuple[str, Any]] = []
@@ -128,6 +135,22 @@ if numba.config.DISABLE_JIT:
         product = (left & WORD_MASK) * (right & WORD_MASK)
         return _signed(product ^ (product >> 64))
 
+    def sum_products(address: int) -> int:
+        lanes = [0, 0, 0, 0]
+        for place in range(16):
+            word = ctypes.c_uint64.from_address(address + 8 * place).value
+            low = (word + PRODUCT_KEYS[2 * place]) & HALF_MASK
+            high = ((word >> 32) + PRODUCT_KEYS[2 * place + 1]) & HALF_MASK
+            lanes[place & 3] = (lanes[place & 3] + low * high) & WORD_MASK
+        turned = [lanes[0], *(_turn(lane, 16 * n) for n, lane in enumerate(lanes) if n)]
+        return _signed(sum(turned))
+
+    def _turn(word: int, count: int) -> int:
+        return (word << count | word >> (64 - count)) & WORD_MASK
+
+    def product_exceeds(left: int, right: int, most: int) -> bool:
+        return left * right > most
+
     def wrap_mul(left: int, right: int) -> int:
         return _signed(left * right)
 
@@ -140,9 +163,65 @@ if numba.config.DISABLE_JIT:
 else:
     _I8P: Final = ir.IntType(8).as_pointer()
 
-    def pointer(dtype: "np.dtype[np.void]") -> Callable[[int], Record]:
-        """A function from an address to the record of ``dtype`` that lies there."""
-        row = numba.from_dtype(dtype)
+    class RowType(types.Type):  # type: ignore[misc]
+        """A row of a family: a store to a row of one family changes no row of another one.
+
+        The compiler is told so (as the type-based aliasing of C), and keeps what it has loaded from
+        the state in registers while it writes an event.  Loads and stores by address belong to no
+        family and are taken to touch any.
+        """
+
+        def __init__(self, family: str, dtype: "np.dtype[np.void]") -> None:
+            self.family = family
+            self.fields = {
+                name: (numba.from_dtype(found[0]), found[1])
+                for name, found in (dtype.fields or {}).items()
+                if not found[0].shape
+            }
+            digest = hashlib.sha256(repr(dtype.descr).encode()).hexdigest()[:8]
+            super().__init__(f"Row_{family}_{digest}")
+
+    register_model(RowType)(models.OpaqueModel)
+
+    @infer_getattr
+    class _RowAttribute(AttributeTemplate):  # type: ignore[misc]
+        key = RowType
+
+        def generic_resolve(self, row: Any, name: str) -> Any:
+            field = row.fields.get(name)
+            return field[0] if field else None
+
+    def _tag(module: Any, family: str) -> Any:
+        root = module.add_metadata(["outcry rows"])
+        kind = module.add_metadata([family, root, ir.Constant(ir.IntType(64), 0)])
+        return module.add_metadata([kind, kind, ir.Constant(ir.IntType(64), 0)])
+
+    def _field(context: Any, builder: Any, row: Any, name: str, base: Any) -> tuple[Any, Any]:
+        kind, offset = row.fields[name]
+        start = builder.ptrtoint(base, ir.IntType(64))
+        at = builder.add(start, ir.Constant(ir.IntType(64), offset))
+        return kind, builder.inttoptr(at, context.get_value_type(kind).as_pointer())
+
+    @lower_getattr_generic(RowType)
+    def _row_getattr(context: Any, builder: Any, row: Any, base: Any, name: str) -> Any:
+        kind, place = _field(context, builder, row, name, base)
+        word = builder.load(place, align=kind.bitwidth // 8)
+        word.set_metadata("tbaa", _tag(builder.module, row.family))
+        return word
+
+    @lower_setattr_generic(RowType)
+    def _row_setattr(context: Any, builder: Any, signature: Any, args: Any, name: str) -> None:
+        kind, place = _field(context, builder, signature.args[0], name, args[0])
+        done = builder.store(args[1], place, align=kind.bitwidth // 8)
+        done.set_metadata("tbaa", _tag(builder.module, signature.args[0].family))
+
+    def pointer(dtype: "np.dtype[np.void]", family: str = "") -> Callable[[int], Record]:
+        """A function from an address to the record of ``dtype`` that lies there.
+
+        ``family``: see ``RowType``; memory that is seen through two declared records, both with
+        stores, must have one family or none.
+        """
+        row = RowType(family, dtype) if family else numba.from_dtype(dtype)
 
         @intrinsic
         def at(typing: Any, address: Any) -> Any:
@@ -218,7 +297,7 @@ else:
 
         return types.void(types.int64, types.int64, types.int64), lower
 
-    def _copy_fixed(parts: tuple[tuple[int, int], ...]) -> Any:
+    def _copy_fixed(parts: tuple[tuple[int, int], ...], family: str = "") -> Any:
         def copy_fixed(typing: Any, target: Any, source: Any) -> Any:
             def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 words = []
@@ -228,14 +307,18 @@ else:
                     words.append(builder.load(builder.inttoptr(at, kind.as_pointer()), align=4))
                 for (offset, _size), word in zip(parts, words, strict=True):
                     at = builder.add(args[0], ir.Constant(ir.IntType(64), offset))
-                    builder.store(word, builder.inttoptr(at, word.type.as_pointer()), align=4)
+                    done = builder.store(
+                        word, builder.inttoptr(at, word.type.as_pointer()), align=4
+                    )
+                    if family:
+                        done.set_metadata("tbaa", _tag(builder.module, family))
                 return context.get_dummy_value()
 
             return types.void(types.int64, types.int64), lower
 
         return intrinsic(copy_fixed)
 
-    copy36 = _copy_fixed(((0, 32), (32, 4)))
+    copy36 = _copy_fixed(((0, 32), (32, 4)), "text")  # No field of a row is part of a text.
     copy128 = _copy_fixed(((0, 64), (64, 64)))
 
     @intrinsic
@@ -291,6 +374,42 @@ else:
             return builder.trunc(builder.xor(product, high), ir.IntType(64))
 
         return types.int64(types.int64, types.int64), lower
+
+    @intrinsic
+    def sum_products(typing: Any, address: Any) -> Any:
+        """Hash of the 128 bytes at ``address``: every 8 bytes are two halves, each half has its own
+        key added, and the products of the pairs are summed (NH of UMAC) in four lanes."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            halves, words = ir.VectorType(ir.IntType(32), 8), ir.VectorType(ir.IntType(64), 4)
+            shift, low = ir.Constant(words, [32] * 4), ir.Constant(words, [HALF_MASK] * 4)
+            lanes = ir.Constant(words, [0] * 4)
+            for part in range(4):
+                at = builder.add(args[0], ir.Constant(ir.IntType(64), 32 * part))
+                row = builder.load(builder.inttoptr(at, halves.as_pointer()), align=8)
+                keys = ir.Constant(halves, list(PRODUCT_KEYS[8 * part : 8 * part + 8]))
+                row = builder.bitcast(builder.add(row, keys), words)
+                product = builder.mul(builder.and_(row, low), builder.lshr(row, shift))
+                lanes = builder.add(lanes, product)
+            total = builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+            for lane in (1, 2, 3):
+                word = builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane))
+                left = builder.shl(word, ir.Constant(ir.IntType(64), 16 * lane))
+                right = builder.lshr(word, ir.Constant(ir.IntType(64), 64 - 16 * lane))
+                total = builder.add(total, builder.or_(left, right))
+            return total
+
+        return types.int64(types.int64), lower
+
+    @intrinsic
+    def product_exceeds(typing: Any, left: Any, right: Any, most: Any) -> Any:
+        """Is the product of two words that are not negative more than ``most``?  Never wraps."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            wide = [builder.zext(word, ir.IntType(128)) for word in args]
+            return builder.icmp_unsigned(">", builder.mul(wide[0], wide[1]), wide[2])
+
+        return types.boolean(types.int64, types.int64, types.int64), lower
 
     @intrinsic
     def wrap_mul(typing: Any, left: Any, right: Any) -> Any:

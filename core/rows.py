@@ -64,25 +64,26 @@ COLD: Final = record(
         ("client_order_id", "u1", (36,)),
         ("session", "<u4"),
         ("instrument", "<i4"),
-        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
+        ("self_trade", "u1"),
         ("status", "u1"),
         ("flags", "u1"),
-        ("self_trade", "u1"),
         ("end_reason", "<u2"),
+        ("id_record", "<i4"),  # Of its current client order id; 0: none.
+        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
+        ("account_prev", "<i4"),
+        # The second cache line: money and times.
         ("hold_fee", "<i8"),  # LIMIT BUY: fee part of the hold.  MARKET BUY: all of the hold.
         ("hold_lots", "<i8"),  # Kept: BINARY, opposite lots reserved.
         ("last_price", "<i8"),
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
-        ("account_prev", "<i4"),
+        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("session_next", "<i4"),  # Kept: open orders of the session.
         ("session_prev", "<i4"),
-        ("id_record", "<i4"),  # Of its current client order id; 0: none.
         ("extra", "<i4"),  # Kept: row of stop, iceberg, group, expiry terms.
     ],
 )
@@ -341,21 +342,21 @@ COUNTERS_AT: Final = offset_of(STATE, "sequence")
 ID_KEY_AT: Final = offset_of(STATE, "id_key")
 COLD_CLIENT_ORDER_ID_AT: Final = offset_of(COLD, "client_order_id")
 
-state_at = pointer(STATE)
-level_at = pointer(LEVEL)
-order_at = pointer(ORDER)
-cold_at = pointer(COLD)
-page_at = pointer(PAGE)
+state_at = pointer(STATE, "state")
+level_at = pointer(LEVEL, "arena")
+order_at = pointer(ORDER, "arena")
+cold_at = pointer(COLD, "cold")
+page_at = pointer(PAGE, "page")
 entry_at = pointer(SLOT_ENTRY)
-bookside_at = pointer(BOOKSIDE)
-account_at = pointer(ACCOUNT)
-balance_at = pointer(BALANCE)
-position_at = pointer(POSITION)
+bookside_at = pointer(BOOKSIDE, "bookside")
+account_at = pointer(ACCOUNT, "account")
+balance_at = pointer(BALANCE, "balance")
+position_at = pointer(POSITION, "position")
 asset_at = pointer(ASSET)
-instrument_at = pointer(INSTRUMENT)
+instrument_at = pointer(INSTRUMENT, "instrument")
 session_at = pointer(SESSION)
-id_record_at = pointer(ID_RECORD)
-link_at = pointer(LINK)
+id_record_at = pointer(ID_RECORD, "id_record")
+link_at = pointer(LINK, "arena")
 
 PAGE_SHIFT: Final = 5
 ORDER_SHIFT: Final = 6

@@ -132,9 +132,9 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
         raise_trie(state, bookside, key >> PAGE_BITS)
     side = bookside_row(state, bookside)
     side.levels += 1
-    if key > side.best_key:
-        side.best_key = key
-        side.best_level = unit
+    better = key > side.best_key
+    side.best_key = key if better else side.best_key
+    side.best_level = unit if better else side.best_level
 
 
 @kernel
@@ -164,10 +164,10 @@ def mark_empty(state: Record, bookside: int, key: int, unit: int) -> None:
     side = bookside_row(state, bookside)
     side.levels -= 1
     if after != 0:
-        if side.best_key == key:
-            slot = highest_bit(after)
-            side.best_key = (key & ~LEVEL_MASK) | slot
-            side.best_level = (page << PAGE_BITS) | slot
+        was_best = side.best_key == key
+        slot = highest_bit(after)
+        side.best_key = (key & ~LEVEL_MASK) | slot if was_best else side.best_key
+        side.best_level = (page << PAGE_BITS) | slot if was_best else side.best_level
         return
     if row.queued == 0:
         row.queued = 1

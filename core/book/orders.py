@@ -1,30 +1,30 @@
 """Resting, filling and taking out orders: the book's entry kernels, one side at a time."""
 
 from core.book import queue
+from core.book.levels import level_for
 from core.jit import inlined
 from core.memory import Record
-from core.messages import BUY, MARKET
+from core.messages import BUY, MARKET, SELL
 from core.rows import bookside_row, cold_row, level_row, order_row, slot_of_unit
 
 
 @inlined
 def own_bookside(instrument: int, side: int) -> int:
     """The side where an order of this side rests."""
-    return 2 * instrument if side == BUY else 2 * instrument + 1
+    return 2 * instrument + (side - BUY)
 
 
 @inlined
 def other_bookside(instrument: int, side: int) -> int:
     """The side that an order of this side takes from."""
-    return 2 * instrument + 1 if side == BUY else 2 * instrument
+    return 2 * instrument + (SELL - side)
 
 
 @inlined
 def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
     """The lowest best key of ``bookside`` that a taker at ``price`` still trades with."""
-    if order_type == MARKET:
-        return 0
-    return price ^ bookside_row(state, bookside).flip  # type: ignore[no-any-return]
+    key = price ^ bookside_row(state, bookside).flip
+    return 0 if order_type == MARKET else key
 
 
 @inlined
@@ -53,12 +53,25 @@ def fill_maker(state: Record, bookside: int, slot: int, fill: int) -> None:
 
 
 @inlined
+def level_of(state: Record, instrument: int, side: int, price: int) -> int:
+    """Unit of the level where an order will rest, its page taken if need be; the caller has asked
+    ``has_room``."""
+    bookside = own_bookside(instrument, side)
+    return level_for(state, bookside, price ^ bookside_row(state, bookside).flip)
+
+
+@inlined
+def rest_at(state: Record, slot: int, level: int) -> None:
+    """Put what is left of an order at the end of the level of its price."""
+    cold = cold_row(state, slot)
+    queue.append(state, own_bookside(cold.instrument, cold.side), slot, level)
+
+
+@inlined
 def rest(state: Record, slot: int) -> None:
     """Put what is left of an order at the end of the level of its price."""
-    order = order_row(state, slot)
     cold = cold_row(state, slot)
-    order.shown = order.leaves
-    queue.append(state, own_bookside(cold.instrument, cold.side), slot)
+    rest_at(state, slot, level_of(state, cold.instrument, cold.side, order_row(state, slot).price))
 
 
 @inlined

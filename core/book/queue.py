@@ -1,29 +1,29 @@
 """The queue of one price level: orders oldest first, in a circular list through the level."""
 
-from core.book.levels import level_for, mark_empty, mark_filled
+from core.book.levels import mark_empty, mark_filled
 from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.rows import bookside_row, level_row, link_row, order_row
 
 
 @inlined
-def append(state: Record, bookside: int, slot: int) -> None:
-    """Rest an order at the end of the level of its price; ``shown`` is set by the caller."""
+def append(state: Record, bookside: int, slot: int, unit: int) -> None:
+    """Rest an order at the end of the level of its price, which is ``unit`` (``level_for``)."""
     order = order_row(state, slot)
-    side = bookside_row(state, bookside)
-    key = order.price ^ side.flip
-    unit = side.best_level if key == side.best_key else level_for(state, bookside, key)
+    shown = order.leaves
     own = state.order_base + 2 * slot
     level = level_row(state, unit)
     last = level.prev
     link_row(state, last).next = own
     order.prev = last
     order.next = unit
+    order.shown = shown
     order.level = unit
     level.prev = own
-    level.shown += order.shown
+    level.shown += shown
     level.orders += 1
     if last == unit:
+        key = order.price ^ bookside_row(state, bookside).flip
         mark_filled(state, bookside, key, unit)
 
 

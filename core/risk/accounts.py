@@ -6,9 +6,11 @@ from core import table
 from core.jit import inlined, kernel
 from core.memory import Record, load_i64
 from core.rows import (
+    COLD_SHIFT,
     account_row,
     asset_row,
     balance_row,
+    cold_at,
     cold_row,
     instrument_row,
     position_row,
@@ -103,6 +105,13 @@ def need_position(state: Record, account: int, instrument: int) -> int:
 
 
 @inlined
+def cold_link(state: Record, slot: int) -> Record:
+    """The row of a neighbour in a list; that of slot 0, where there is none, takes what is stored
+    without a test (which no predictor would guess) and is cleared after."""
+    return cold_at(state.cold + (slot << COLD_SHIFT))
+
+
+@inlined
 def link_open(state: Record, account: int, slot: int) -> None:
     """Put an order at the end of its account's open orders; order ids only ever rise."""
     owner = account_row(state, account)
@@ -110,10 +119,9 @@ def link_open(state: Record, account: int, slot: int) -> None:
     row = cold_row(state, slot)
     row.account_prev = tail
     row.account_next = 0
-    if tail == 0:
-        owner.open_head = slot
-    else:
-        cold_row(state, tail).account_next = slot
+    cold_link(state, tail).account_next = slot
+    cold_link(state, 0).account_next = 0
+    owner.open_head = slot if tail == 0 else owner.open_head
     owner.open_tail = slot
     owner.open_orders += 1
 
@@ -125,14 +133,12 @@ def unlink_open(state: Record, account: int, slot: int) -> None:
     row = cold_row(state, slot)
     before = row.account_prev
     after = row.account_next
-    if before == 0:
-        owner.open_head = after
-    else:
-        cold_row(state, before).account_next = after
-    if after == 0:
-        owner.open_tail = before
-    else:
-        cold_row(state, after).account_prev = before
+    cold_link(state, before).account_next = after
+    cold_link(state, after).account_prev = before
+    cold_link(state, 0).account_next = 0
+    cold_link(state, 0).account_prev = 0
+    owner.open_head = after if before == 0 else owner.open_head
+    owner.open_tail = before if after == 0 else owner.open_tail
     owner.open_orders -= 1
 
 

@@ -142,6 +142,14 @@ def as_asked(command: int, event: Record) -> None:
         event.instrument = money.asset
 
 
+@inlined
+def forget_reason(state: Record) -> None:
+    """A reject was written: its limit and value are not those of the next one."""
+    state.limit = 0
+    state.value = 0
+    state.rejects += 1
+
+
 @kernel
 def reject(state: Record, command: int, reason: int, target: int) -> None:
     """Say no to a trading or money command.  ``target``: slot of the order that was meant, or 0."""
@@ -160,7 +168,7 @@ def reject(state: Record, command: int, reason: int, target: int) -> None:
         event.order_id = order_row(state, target).order_id
     elif place.kind == CANCEL_ORDER or place.kind in (REPLACE_ORDER, REDUCE_ORDER):
         event.order_id = replace_at(command).order_id
-    state.rejects += 1
+    forget_reason(state)
     if state.record != 0:
         record = id_record_row(state, state.record)
         record.reason = reason
@@ -179,6 +187,6 @@ def reject_new(state: Record, command: int, reason: int) -> None:
     event.leaves = place_at(command).kind
     event.cum = state.limit
     event.cum_notional = state.value
-    state.rejects += 1
+    forget_reason(state)
 
 

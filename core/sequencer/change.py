@@ -25,7 +25,7 @@ from core.reasons import Reason
 from core.risk import holds, ids, text
 from core.rows import account_row, cold_row, id_record_row, instrument_row, order_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
-from core.sequencer.events import bare_event, order_event
+from core.sequencer.events import bare_event, order_event, reserve
 from core.sequencer.life import end_open
 
 cancel_at = pointer(CANCEL)
@@ -74,7 +74,7 @@ def remember_target(state: Record, slot: int) -> None:
         id_record_row(state, state.record).order_id = order_row(state, slot).order_id
 
 
-@inlined
+@kernel
 def cancel_order(state: Record, command: int) -> None:
     cancel = cancel_at(command)
     reason = target_form(command, cancel.order_id)
@@ -97,7 +97,7 @@ def cancel_order(state: Record, command: int) -> None:
         return
     remember_target(state, slot)
     acknowledge(state, command, slot)
-    cancel_slot(state, slot, CANCELED_BY_USER)
+    take_back(state, slot, CANCELED_BY_USER)
 
 
 @inlined
@@ -112,22 +112,27 @@ def acknowledge(state: Record, command: int, slot: int) -> None:
     event.order_id = order_row(state, slot).order_id
     event.instrument = cold.instrument
     event.price = order_row(state, slot).price
-    event.flags = SELL_SIDE if cold.side == SELL else 0
+    event.flags = cold.side & SELL_SIDE
 
 
 @kernel
 def cancel_slot(state: Record, slot: int, reason: int) -> None:
+    """``take_back`` for those whom its speed does not matter."""
+    take_back(state, slot, reason)
+
+
+@inlined
+def take_back(state: Record, slot: int, reason: int) -> None:
     """Take an open order out of the book, release its hold, and say so."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    shown = order.shown
-    orders.take_out(state, slot)
+    event = order_event(state, ORDER_CANCELED, 0, order, cold)
+    event.qty = order.leaves
+    event.leaves = order.shown
+    event.reason = reason
     if state.risk != 0:
         holds.release(state, instrument_row(state, cold.instrument), order, cold)
-    event = order_event(state, ORDER_CANCELED, order, cold)
-    event.qty = order.leaves
-    event.leaves = shown
-    event.reason = reason
+    orders.take_out(state, slot)
     end_open(state, slot, STATUS_CANCELED, reason)
 
 
@@ -172,7 +177,7 @@ def reduce_slot(state: Record, slot: int, qty: int) -> None:
     queue.reduce(state, slot, qty)
     order.leaves -= qty
     cold.updated_ns = state.timestamp_ns
-    event = order_event(state, ORDER_REDUCED, order, cold)
+    event = order_event(state, ORDER_REDUCED, 0, order, cold)
     event.qty = qty
 
 
@@ -206,6 +211,7 @@ def mass_cancel(state: Record, command: int) -> None:
     while slot != 0:
         following = cold_row(state, slot).account_next
         if fits(state, mass, slot):
+            reserve(state)
             cancel_slot(state, slot, CANCELED_BY_MASS_CANCEL)
         slot = following
 

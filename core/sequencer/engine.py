@@ -9,7 +9,7 @@ from typing import Final
 from core import table
 from core.constants import SLOT_BYTES
 from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, load_i64
+from core.memory import Record, load_i64, prefetch
 from core.messages import (
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
@@ -38,7 +38,8 @@ from core.reasons import Reason
 from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
-from core.sequencer.events import bare_event, mark_last, publish
+from core.sequencer.events import bare_event, mark_last, publish, reserve
+from core.sequencer.fetch import FETCH_ABOVE, FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.place import place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
@@ -58,47 +59,54 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
     state = state_at(state_address)
     count = 0
     place = 0
+    fetched = 0
     while place < slots:
+        if place >= fetched:
+            fetched = min(place + FETCH_SLOTS, slots)
+            if state.open_orders > FETCH_ABOVE:
+                fetch(state, commands + place * SLOT_BYTES, commands + fetched * SLOT_BYTES)
         command = commands + place * SLOT_BYTES
-        place += max(place_at(command).slots, 1)
-        apply(state, command)
+        prefetch(command + NEXT_BYTES)
+        prefetch(command + NEXT_BYTES + LINE_BYTES)
+        prefix = place_at(command)
+        place += max(prefix.slots, 1)
         count += 1
+        begin(state, prefix)
+        if prefix.schema != SCHEMA:
+            refuse(state, command)
+        elif prefix.kind == PLACE_ORDER:
+            place_order(state, command)
+        elif prefix.kind == CANCEL_ORDER:
+            cancel_order(state, command)
+        elif prefix.kind == REPLACE_ORDER:
+            replace_order(state, command)
+        else:
+            apply_other(state, command)
+        mark_last(state)
     publish(state)
     return count
 
 
 @inlined
-def apply(state: Record, command: int) -> None:
-    """One command: its events are written, not yet published."""
-    prefix = place_at(command)
+def begin(state: Record, prefix: Record) -> None:
+    """What a command changes whatever becomes of it."""
     if VERIFY:
         assert prefix.sequence > state.sequence and prefix.timestamp_ns >= state.timestamp_ns
     state.sequence = prefix.sequence
     state.timestamp_ns = prefix.timestamp_ns
+    reserve(state)
     state.index = 0
     state.request_id = prefix.request_id
     state.record = 0
-    state.limit = 0
-    state.value = 0
     if prefix.session != 0:
         touch_session(state, prefix.session, prefix.request_id)
-    if prefix.schema != SCHEMA:
-        refuse(state, command)
-    else:
-        dispatch(state, command)
-    mark_last(state)
 
 
-@inlined
-def dispatch(state: Record, command: int) -> None:
+@kernel
+def apply_other(state: Record, command: int) -> None:
+    """A command of one of the kinds that are rare."""
     kind = place_at(command).kind
-    if kind == PLACE_ORDER:
-        place_order(state, command)
-    elif kind == CANCEL_ORDER:
-        cancel_order(state, command)
-    elif kind == REPLACE_ORDER:
-        replace_order(state, command)
-    elif kind == REDUCE_ORDER:
+    if kind == REDUCE_ORDER:
         reduce_order(state, command)
     elif kind == MASS_CANCEL:
         mass_cancel(state, command)
@@ -152,7 +160,7 @@ def is_known(kind: int) -> bool:
     )
 
 
-@inlined
+@kernel
 def touch_session(state: Record, session: int, request_id: int) -> None:
     """Remember the newest request of a session."""
     entry = table.find(state.session_table, state.session_mask, session)

@@ -9,8 +9,9 @@ from typing import Final
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
 from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, address_of, copy36, load_i64, mul_fold, pointer, wrap_add
+from core.memory import Record, address_of, copy36, mul_fold, pointer, sum_products
 from core.messages import (
+    BUY,
     EVENT,
     EVENT_CLIENT_ORDER_ID_AT,
     LAST,
@@ -19,36 +20,45 @@ from core.messages import (
 )
 from core.rows import COLD_CLIENT_ORDER_ID_AT
 
-event_at = pointer(EVENT)
+event_at = pointer(EVENT, "event")
+assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
 EVENT_SHIFT: Final = 7
 CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
-HASH_KEYS: Final = (
-    0x1B87_3593_CC9E_2D51,
-    0x2545_F491_4F6C_DD1D,
-    0x3C6E_F372_FE94_F82B,
-    0x510E_527F_ADE6_82D1,
-)
+RESERVED_EVENTS: Final = 8
+HASH_KEY: Final = 0x2545_F491_4F6C_DD1D
 assert EVENT_BYTES == 1 << EVENT_SHIFT
 
 
 @inlined
-def new_event(state: Record, kind: int) -> Record:
-    """The next event of the command at hand: sequence, time, index and request id are set, flags
-    and reason are zero, and the caller sets everything else."""
+def reserve(state: Record) -> None:
+    """Warn readers of the next RESERVED_EVENTS writes, if that was not done yet.
+
+    Called where a command begins and before each part of it that may be repeated, so that no
+    event has to ask.
+    """
+    if state.claimed < state.cursor + RESERVED_EVENTS:
+        claim(state, state.cursor)
+
+
+@inlined
+def new_event(state: Record, kind: int, flags: int) -> Record:
+    """The next event of the command at hand: sequence, time, index and request id are set, reason
+    is zero, and the caller sets everything else."""
     cursor = state.cursor
-    if state.claimed < cursor + 1:
-        claim(state, cursor)
+    if VERIFY:
+        assert state.claimed > cursor
     event = event_at(state.ring + ((cursor & state.ring_mask) << EVENT_SHIFT))
     state.cursor = cursor + 1
     event.sequence = state.sequence
     event.timestamp_ns = state.timestamp_ns
     event.fee = state.request_id
     state.request_id = 0
-    event.index = state.index
-    state.index += 1
+    index = state.index
+    event.index = index
+    state.index = index + 1
     event.reason = 0
     event.kind = kind
-    event.flags = 0
+    event.flags = flags
     return event
 
 
@@ -63,9 +73,9 @@ def claim(state: Record, cursor: int) -> None:
 
 
 @inlined
-def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record:
+def order_event(state: Record, kind: int, flags: int, order: Record, cold: Record) -> Record:
     """An event about an order: who, where, and how much of it is left and done."""
-    event = new_event(state, kind)
+    event = new_event(state, kind, flags | (cold.side & SELL_SIDE))
     event.order_id = order.order_id
     event.price = order.price
     event.leaves = order.leaves
@@ -74,7 +84,6 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
     event.session = cold.session
     event.account = order.account
     event.instrument = cold.instrument
-    event.flags = SELL_SIDE if cold.side == SELL else 0
     copy36(
         address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
     )
@@ -85,7 +94,7 @@ def order_event(state: Record, kind: int, order: Record, cold: Record) -> Record
 def bare_event(state: Record, kind: int, command: Record, text: int) -> Record:
     """An event about a command: its session, account and instrument, the 36 bytes at ``text``,
     and zero in all the rest."""
-    event = new_event(state, kind)
+    event = new_event(state, kind, 0)
     event.order_id = 0
     event.price = 0
     event.qty = 0
@@ -123,16 +132,6 @@ def publish(state: Record) -> None:
 
 @inlined
 def fold(digest: int, event: int) -> int:
-    """The rolling hash after one more event: multiply-and-fold over its 16 words, in pairs that
-    do not wait for each other."""
-    one = mul_fold(load_i64(event) ^ HASH_KEYS[0], load_i64(event + 8) ^ HASH_KEYS[1])
-    two = mul_fold(load_i64(event + 16) ^ HASH_KEYS[1], load_i64(event + 24) ^ HASH_KEYS[2])
-    three = mul_fold(load_i64(event + 32) ^ HASH_KEYS[2], load_i64(event + 40) ^ HASH_KEYS[3])
-    four = mul_fold(load_i64(event + 48) ^ HASH_KEYS[3], load_i64(event + 56) ^ HASH_KEYS[0])
-    five = mul_fold(load_i64(event + 64) ^ HASH_KEYS[0], load_i64(event + 72) ^ HASH_KEYS[2])
-    six = mul_fold(load_i64(event + 80) ^ HASH_KEYS[1], load_i64(event + 88) ^ HASH_KEYS[3])
-    seven = mul_fold(load_i64(event + 96) ^ HASH_KEYS[0], load_i64(event + 104) ^ HASH_KEYS[1])
-    eight = mul_fold(load_i64(event + 112) ^ HASH_KEYS[2], load_i64(event + 120) ^ HASH_KEYS[3])
-    words = wrap_add(wrap_add(one, two), wrap_add(three, four))
-    words ^= wrap_add(wrap_add(five, six), wrap_add(seven, eight))
-    return mul_fold(digest ^ words, HASH_KEYS[1])
+    """The rolling hash after one more event: the sums of products of its 32-bit halves, then
+    multiply-and-fold."""
+    return mul_fold(digest ^ sum_products(event), HASH_KEY)

@@ -7,11 +7,13 @@ from core.messages import CLIENT_ORDER_ID_AT, STATUS_OPEN
 from core.risk.accounts import link_open, unlink_open
 from core.risk.ids import no_longer_current
 from core.rows import COLD_CLIENT_ORDER_ID_AT, cold_row, order_row
+from core.sequencer.admit import place_at
 
 
 @inlined
-def accept(state: Record, command: int, place: Record) -> int:
+def accept(state: Record, command: int, position: int, hold_fee: int) -> int:
     """Make the row of a new order; its slot.  It is not in the book yet."""
+    place = place_at(command)
     slot = pool.take_slot(state)
     order = order_row(state, slot)
     order.next = 0
@@ -28,15 +30,15 @@ def accept(state: Record, command: int, place: Record) -> int:
     copy36(address_of(cold) + COLD_CLIENT_ORDER_ID_AT, command + CLIENT_ORDER_ID_AT)
     cold.session = place.session
     cold.instrument = place.instrument
-    cold.position = 0
+    cold.position = position
     cold.side = place.side
     cold.order_type = place.order_type
     cold.time_in_force = place.time_in_force
+    cold.self_trade = place.self_trade
     cold.status = STATUS_OPEN
     cold.flags = place.flags
-    cold.self_trade = place.self_trade
     cold.end_reason = 0
-    cold.hold_fee = 0
+    cold.hold_fee = hold_fee
     cold.hold_lots = 0
     cold.last_price = 0
     cold.created_ns = state.timestamp_ns

@@ -5,7 +5,8 @@ from typing import Final
 from core.book import levels, orders
 from core.constants import MONEY_MAX
 from core.jit import inlined, kernel
-from core.memory import Record
+from core.layout import offset_of
+from core.memory import Record, load_i32, product_exceeds
 from core.messages import (
     BUY,
     GTC,
@@ -16,6 +17,7 @@ from core.messages import (
     ORDER_ACCEPTED,
     ORDER_EXPIRED,
     ORDER_RESTED,
+    PLACE,
     PHASE_OPEN,
     RESTS,
     SELL,
@@ -57,10 +59,18 @@ QTY_TOO_LARGE: Final = Reason.QTY_TOO_LARGE.value
 QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 
+# Side, order type, time in force and self-trade prevention, one byte each, as one word.
+TERMS_AT: Final = offset_of(PLACE, "side")
+USUAL_TERMS: Final = BUY | LIMIT << 8 | GTC << 16
+MARKET_TERMS: Final = BUY | MARKET << 8 | IOC << 16
+LIMIT_VARIES: Final = (SELL - BUY) | (IOC - GTC) << 16
+MARKET_VARIES: Final = SELL - BUY
+assert (BUY, SELL, LIMIT, MARKET, GTC, IOC) == (1, 2, 1, 2, 1, 2)
 
-@inlined
+
+@kernel
 def place_order(state: Record, command: int) -> None:
-    reason = form(command)
+    reason = 0 if is_usual(command) else form(command)
     if reason == 0:
         reason = admit(state, command)
     if reason == REPEATED:
@@ -70,12 +80,36 @@ def place_order(state: Record, command: int) -> None:
     if reason != 0:
         reject(state, command, reason, 0)
         return
-    slot = enter(state, command)
-    sweep(state, slot)
-    rest_or_end(state, slot)
+    place = place_at(command)
+    bookside = orders.other_bookside(place.instrument, place.side)
+    worst = orders.worst_key(state, bookside, place.order_type, place.price)
+    crossing = orders.crosses(state, bookside, worst)
+    if crossing or place.time_in_force != GTC:
+        slot = enter(state, command, 0)
+        if crossing:
+            sweep(state, slot)
+        rest_or_end(state, slot)
+        return
+    level = orders.level_of(state, place.instrument, place.side, place.price)
+    slot = enter(state, command, RESTS)
+    orders.rest_at(state, slot, level)
+    open_order(state, slot)
 
 
 @inlined
+def is_usual(command: int) -> bool:
+    """LIMIT GTC, LIMIT IOC or MARKET IOC with nothing else set: ``form`` has nothing to say."""
+    place = place_at(command)
+    terms = load_i32(command + TERMS_AT) - USUAL_TERMS
+    return (
+        ((terms & ~LIMIT_VARIES) == 0 or (terms & ~MARKET_VARIES) == MARKET_TERMS - USUAL_TERMS)
+        and (place.price | place.qty) >= 0
+        and place.slots == 1
+        and (place.flags | place.expire_ns | place.display_qty) == 0
+    )
+
+
+@kernel
 def form(command: int) -> int:
     """Values that no adapter sends (MALFORMED), and those whose feature is not built yet."""
     place = place_at(command)
@@ -133,7 +167,7 @@ def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
     if reason != 0:
         return reason
     unit = price * terms.multiplier
-    if qty > MONEY_MAX // unit:
+    if product_exceeds(unit, qty, MONEY_MAX):
         return because(state, NOTIONAL_TOO_LARGE, MONEY_MAX, 0)
     notional = unit * qty
     if notional < terms.notional_min:
@@ -183,48 +217,40 @@ def check_room(state: Record, place: Record) -> int:
 
 
 @inlined
-def enter(state: Record, command: int) -> int:
+def enter(state: Record, command: int, flags: int) -> int:
     """Row, hold and ORDER_ACCEPTED of an order that passed every check; its slot."""
     place = place_at(command)
-    slot = accept(state, command, place)
+    held = 0
+    fee = 0
+    row = 0
+    if state.risk != 0:
+        terms = instrument_row(state, place.instrument)
+        row = need_position(state, place.account, place.instrument)
+        held, fee = to_hold(state, terms, place)
+        position = position_row(state, row)
+        position.held += place.qty if place.side == SELL else 0
+        holds.move(state, position, place.side, held)
+    slot = accept(state, command, row, fee)
     order = order_row(state, slot)
-    cold = cold_row(state, slot)
     if state.record != 0:
         id_record_row(state, state.record).order_id = order.order_id
-    held = 0
-    if state.risk != 0:
-        held = hold(state, slot)
-    event = order_event(state, ORDER_ACCEPTED, order, cold)
-    event.qty = order.leaves
+    event = order_event(state, ORDER_ACCEPTED, flags, order, cold_row(state, slot))
+    event.qty = place.qty
     event.cum = held
     event.cum_notional = place.order_type | (place.time_in_force << 8)
-    if place.order_type == LIMIT and place.time_in_force == GTC:
-        bookside = orders.other_bookside(cold.instrument, cold.side)
-        worst = orders.worst_key(state, bookside, LIMIT, order.price)
-        if not orders.crosses(state, bookside, worst):
-            event.flags |= RESTS
     return slot
 
 
 @inlined
-def hold(state: Record, slot: int) -> int:
-    """Reserve what the order needs; how much that is."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    cold.position = need_position(state, order.account, cold.instrument)
-    position = position_row(state, cold.position)
-    if cold.side == SELL:
-        amount = order.leaves * terms.base_per_lot
-        position.held += order.leaves
-    elif cold.order_type == LIMIT:
-        amount = holds.buy_hold(terms, order.price, order.leaves)
-        cold.hold_fee = amount - order.price * order.leaves * terms.multiplier
-    else:
-        amount = holds.available_for(state, order.account, terms, BUY)
-        cold.hold_fee = amount
-    holds.move(state, position, cold.side, amount)
-    return amount
+def to_hold(state: Record, terms: Record, place: Record) -> tuple[int, int]:
+    """What a new order reserves, and ``hold_fee`` of its row."""
+    if place.side == SELL:
+        return place.qty * terms.base_per_lot, 0
+    if place.order_type == LIMIT:
+        amount = holds.buy_hold(terms, place.price, place.qty)
+        return amount, amount - place.price * place.qty * terms.multiplier
+    amount = holds.available_for(state, place.account, terms, BUY)
+    return amount, amount
 
 
 @inlined
@@ -243,7 +269,7 @@ def rest_or_end(state: Record, slot: int) -> None:
     if order.leaves == 0:
         end(state, slot, STATUS_FILLED, 0)
         return
-    event = order_event(state, ORDER_EXPIRED, order, cold)
+    event = order_event(state, ORDER_EXPIRED, 0, order, cold)
     event.qty = order.leaves
     event.leaves = 0
     event.reason = MARKET_REMAINDER if cold.order_type == MARKET else IOC_REMAINDER
@@ -255,7 +281,7 @@ def rested(state: Record, slot: int) -> None:
     """ORDER_RESTED: something was filled, and the rest is in the book."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    event = order_event(state, ORDER_RESTED, order, cold)
+    event = order_event(state, ORDER_RESTED, 0, order, cold)
     event.qty = order.leaves
     if state.risk != 0:
         event.fee = holds.hold_of(instrument_row(state, cold.instrument), order, cold)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.book import levels, orders, queue
-from core.jit import inlined
+from core.jit import inlined, kernel
 from core.memory import Record, address_of, copy36
 from core.messages import (
     BUY,
@@ -49,7 +49,7 @@ UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
 QTY_MOST: Final = (1 << 63) - 1
 
 
-@inlined
+@kernel
 def replace_order(state: Record, command: int) -> None:
     replace = replace_at(command)
     reason = target_form(command, replace.order_id)
@@ -159,7 +159,7 @@ def keep_place(state: Record, command: int, slot: int, leaves: int) -> None:
         order.leaves = leaves
     if state.risk != 0:
         held = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
-    replaced(state, command, slot).flags |= PRIORITY_KEPT
+    replaced(state, command, slot, PRIORITY_KEPT)
     event = replaced_from(state, slot, old_shown, held)
     event.qty = old_leaves + order.cum
     take_id(state, command, slot)
@@ -170,23 +170,24 @@ def change_place(state: Record, command: int, slot: int, price: int, leaves: int
     """Out of the book, and in again like a new order under the same id."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    old_leaves = order.leaves
-    old_price = order.price
-    old_shown = order.shown
     held = 0
-    orders.take_out(state, slot)
     if state.risk != 0:
         held = move_hold(state, slot, price, leaves)
+    bookside = orders.other_bookside(cold.instrument, cold.side)
+    crossing = orders.crosses(state, bookside, orders.worst_key(state, bookside, LIMIT, price))
+    event = replaced(state, command, slot, 0 if crossing else RESTS)
+    event.price = price
+    event.qty = leaves + order.cum
+    event.leaves = leaves
+    event = replaced_from(state, slot, order.shown, held)
+    event.qty = order.leaves + order.cum
+    take_id(state, command, slot)
+    orders.take_out(state, slot)
     order.price = price
     order.leaves = leaves
-    event = replaced(state, command, slot)
-    bookside = orders.other_bookside(cold.instrument, cold.side)
-    if not orders.crosses(state, bookside, orders.worst_key(state, bookside, LIMIT, price)):
-        event.flags |= RESTS
-    event = replaced_from(state, slot, old_shown, held)
-    event.price = old_price
-    event.qty = old_leaves + order.cum
-    take_id(state, command, slot)
+    if not crossing:
+        orders.rest(state, slot)
+        return
     filled_before = order.cum
     sweep(state, slot)
     if order.leaves == 0:
@@ -215,11 +216,11 @@ def move_hold(state: Record, slot: int, price: int, leaves: int) -> int:
 
 
 @inlined
-def replaced(state: Record, command: int, slot: int) -> Record:
+def replaced(state: Record, command: int, slot: int, flags: int) -> Record:
     """ORDER_REPLACED: the new values, to the session that asked."""
     order = order_row(state, slot)
     place = place_at(command)
-    event = order_event(state, ORDER_REPLACED, order, cold_row(state, slot))
+    event = order_event(state, ORDER_REPLACED, flags, order, cold_row(state, slot))
     event.session = place.session
     event.qty = order.leaves + order.cum
     own_id = command + CLIENT_ORDER_ID_AT
@@ -233,7 +234,7 @@ def replaced_from(state: Record, slot: int, shown: int, held: int) -> Record:
     """REPLACED_FROM: what left the book, to the session of the order; the caller sets the old
     quantity, and the old price where it changed."""
     order = order_row(state, slot)
-    event = order_event(state, REPLACED_FROM, order, cold_row(state, slot))
+    event = order_event(state, REPLACED_FROM, 0, order, cold_row(state, slot))
     event.leaves = shown
     event.fee = held
     return event

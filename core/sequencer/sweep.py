@@ -6,7 +6,7 @@ from core.memory import Record
 from core.messages import BUY, FILL, MAKER, MARKET, STATUS_FILLED
 from core.risk import settle
 from core.rows import balance_row, bookside_row, cold_row, instrument_row, order_row
-from core.sequencer.events import order_event
+from core.sequencer.events import order_event, reserve
 from core.sequencer.life import end_open
 
 
@@ -31,6 +31,7 @@ def sweep(state: Record, slot: int) -> None:
             fill = min(fill, settle.affordable(terms, maker.price, cold.hold_fee))
             if fill == 0:
                 return
+        reserve(state)
         match_pair(state, terms, slot, maker_slot, fill)
 
 
@@ -64,8 +65,8 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
         maker_fee -= settle.rebate(fees, terms.maker_ppm, notional)
         cold.fees += taker_fee
         maker_cold.fees += maker_fee
-    write_fill(state, slot, fill, price, taker_fee)
-    write_fill(state, maker_slot, fill, price, maker_fee).flags |= MAKER
+    write_fill(state, slot, 0, fill, price, taker_fee)
+    write_fill(state, maker_slot, MAKER, fill, price, maker_fee)
     if state.risk != 0:
         if cold.side == BUY:
             settle.buyer_pays(state, terms, slot, fill, notional, taker_fee)
@@ -83,10 +84,11 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
 
 
 @inlined
-def write_fill(state: Record, slot: int, fill: int, price: int, fee: int) -> Record:
+def write_fill(  # noqa: PLR0913
+    state: Record, slot: int, flags: int, fill: int, price: int, fee: int
+) -> None:
     """The FILL event of one side."""
-    event = order_event(state, FILL, order_row(state, slot), cold_row(state, slot))
+    event = order_event(state, FILL, flags, order_row(state, slot), cold_row(state, slot))
     event.price = price
     event.qty = fill
     event.fee = fee
-    return event

@@ -1,0 +1,115 @@
+"""Asking early for the cache lines that a group of commands will touch.
+
+Hints only: nothing here changes the state, and whatever is read here is read again by the command.
+A line from memory costs more than a whole command; asked for together, a group's lines arrive side
+by side.  Worth its few ns only when the open orders do not fit the cache (docs/performance.md).
+
+The kind of the next command is what no branch predictor knows, so nothing here asks for it: every
+command is taken for one that names an order *and* a price.  Where it names none, row 0 is asked for.
+"""
+
+from typing import Final
+
+from core import table
+from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, SLOT_BYTES
+from core.jit import inlined, kernel
+from core.memory import Record, load_i64, prefetch
+from core.messages import BUY
+from core.rows import (
+    COLD_SHIFT,
+    PAGE_SHIFT,
+    UNIT_SHIFT,
+    account_at,
+    bookside_at,
+    cold_at,
+    level_at,
+    order_at,
+)
+from core.sequencer.admit import place_at, replace_at
+
+FETCH_SLOTS: Final = 32
+FETCH_ABOVE: Final = 2_048  # Open orders.  Fewer, and all of it is in the second-level cache.
+LINE_BYTES: Final = 64
+NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
+
+
+@kernel
+def fetch(state: Record, start: int, end: int) -> None:
+    """Ask for what the commands in the slots from ``start`` to ``end`` will touch."""
+    for command in range(start, end, SLOT_BYTES):
+        fetch_rows(state, command)
+    for command in range(start, end, SLOT_BYTES):
+        fetch_neighbours(state, command)
+    for command in range(start, end, SLOT_BYTES):
+        level = level_at(state.arena + (unit_of(state, command) << UNIT_SHIFT))
+        prefetch(state.arena + (level.prev << UNIT_SHIFT))
+
+
+@inlined
+def target_of(state: Record, command: int) -> int:
+    """Slot of the order that is named, 0 when none is or the slot was never used."""
+    slot = replace_at(command).order_id & ORDER_SLOT_MASK
+    return slot if slot <= state.slots_used else 0
+
+
+@inlined
+def account_of(state: Record, command: int) -> int:
+    account = place_at(command).account
+    return account if 0 <= account <= state.accounts_used else 0
+
+
+@inlined
+def bookside_of(state: Record, command: int) -> int:
+    """Side of a new order's price; that of a replace is not known from the command."""
+    place = place_at(command)
+    known = 0 < place.instrument <= state.instruments_used
+    return 2 * place.instrument + ((place.side - BUY) & 1) if known else 0
+
+
+@inlined
+def bucket(state: Record, command: int) -> int:
+    """Address of the entry where the probe for a price's page begins."""
+    bookside = bookside_of(state, command)
+    key = place_at(command).price ^ bookside_at(state.booksides + bookside * 64).flip
+    page_key = (bookside << PAGE_INDEX_BITS) | (key >> PAGE_BITS)
+    return table.home(state.page_table, state.page_mask, page_key)
+
+
+@inlined
+def unit_of(state: Record, command: int) -> int:
+    """Unit of the level where a new order may come to rest; any other one where two prices share
+    the entry of the page table."""
+    key = place_at(command).price ^ bookside_at(
+        state.booksides + bookside_of(state, command) * 64
+    ).flip
+    return (load_i64(bucket(state, command) + 8) << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
+
+
+@inlined
+def fetch_rows(state: Record, command: int) -> None:
+    """What follows from the command alone: account, target, the bucket of its price's page."""
+    slot = target_of(state, command)
+    prefetch(state.accounts + account_of(state, command) * 128)
+    prefetch(bucket(state, command))
+    prefetch(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
+    prefetch(state.cold + (slot << COLD_SHIFT))
+    prefetch(state.cold + (slot << COLD_SHIFT) + LINE_BYTES)
+
+
+@inlined
+def fetch_neighbours(state: Record, command: int) -> None:
+    """The level where a new order may come to rest and its account's newest open order; the
+    neighbours of the target, at its level and among its account's orders."""
+    unit = unit_of(state, command)
+    prefetch(state.arena + (unit << UNIT_SHIFT))
+    prefetch(state.pages + ((unit >> PAGE_BITS) << PAGE_SHIFT))
+    account = account_at(state.accounts + account_of(state, command) * 128)
+    prefetch(state.cold + (account.open_tail << COLD_SHIFT))
+    slot = target_of(state, command)
+    order = order_at(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
+    cold = cold_at(state.cold + (slot << COLD_SHIFT))
+    prefetch(state.arena + (order.level << UNIT_SHIFT))
+    prefetch(state.arena + (order.next << UNIT_SHIFT))
+    prefetch(state.arena + (order.prev << UNIT_SHIFT))
+    prefetch(state.cold + (cold.account_next << COLD_SHIFT))
+    prefetch(state.cold + (cold.account_prev << COLD_SHIFT))
