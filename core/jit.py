@@ -71,10 +71,10 @@ def inlined(function: Function) -> Function:
 
 
 def entry(function: Function) -> int:
-    """Where a kernel of three words that gives a word begins, for ``call_entry``; compiled if need be.
+    """Where a kernel of three words that gives a word begins, for ``call_entry``.
 
-    A kernel that calls another one by name is compiled together with it.  The engine takes a minute;
-    whoever calls it through its entry does not take that minute again.
+    Compiled if need be.  A kernel that calls another one by name is compiled together with it.  The
+    engine takes a minute; whoever calls it through its entry does not take that minute again.
     """
     if PURE:
         if function not in _entries:

@@ -1,10 +1,10 @@
 """Price levels of one bookside: any price may rest, the best is always known.
 
-A price becomes a key: ``price ^ flip``, with flip 0 for bids and PRICE_MAX for asks, so the best key
-is the largest on both sides and one code path serves both.  64 keys form a page: a bitmap and 64
-level units.  A page is found by a hash of (bookside, key >> 6).  Above the pages lies a 64-ary trie
-of bitmaps, seven tiers, its nodes in one hash table, touched only when a page becomes empty or is no
-longer so; it finds the next best page at any distance in at most 14 steps.
+A price becomes a key: ``price ^ flip``, with flip 0 for bids and PRICE_MAX for asks, so the best
+key is the largest on both sides and one code path serves both.  64 keys form a page: a bitmap and
+64 level units.  A page is found by a hash of (bookside, key >> 6).  Above the pages lies a 64-ary
+trie of bitmaps, seven tiers, its nodes in one hash table, touched only when a page becomes empty or
+is no longer so; it finds the next best page at any distance in at most 14 steps.
 """
 
 from typing import Final

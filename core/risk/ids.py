@@ -8,7 +8,7 @@ tombstone, so that what was spilled stays findable.  The rules of leaving: docs/
 
 from typing import Final
 
-from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
+from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK, SLOT_BYTES
 from core.jit import VERIFY, inlined, kernel
 from core.memory import (
     Record,
@@ -22,7 +22,7 @@ from core.memory import (
     store_i64,
     wrap_add,
 )
-from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOT_BYTES, SLOTS_AT, STATUS_OPEN
+from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN
 from core.risk.text import same_text, text_hash
 from core.rows import ID_KEY_AT, cold_row, id_record_row, order_row
 

@@ -115,7 +115,8 @@ def repeat_order(state: Record, command: int, record: int) -> None:
     cold = cold_row(state, slot)
     event.instrument = cold.instrument
     event.price = order.price
-    event.qty = order.shown if cold.end_reason != 0 or order.leaves == 0 else order.leaves + order.cum
+    has_ended = cold.end_reason != 0 or order.leaves == 0
+    event.qty = order.shown if has_ended else order.leaves + order.cum
     event.leaves = order.leaves
     event.cum = order.cum
     event.cum_notional = order.cum_notional
@@ -188,5 +189,3 @@ def reject_new(state: Record, command: int, reason: int) -> None:
     event.cum = state.limit
     event.cum_notional = state.value
     forget_reason(state)
-
-

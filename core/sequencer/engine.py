@@ -44,7 +44,6 @@ from core.sequencer.place import place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
 
-
 ENGINE_VERSION: Final = 1
 
 MALFORMED: Final = Reason.MALFORMED.value
@@ -169,10 +168,6 @@ def touch_session(state: Record, session: int, request_id: int) -> None:
             state.sessions_refused += 1
             return
         state.sessions_used += 1
-        entry = table.insert(
-            state.session_table, state.session_mask, session, state.sessions_used
-        )
+        entry = table.insert(state.session_table, state.session_mask, session, state.sessions_used)
         session_row(state, state.sessions_used).session = session
     session_row(state, load_i64(entry + 8)).last_request_id = request_id
-
-

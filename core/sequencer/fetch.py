@@ -5,7 +5,8 @@ A line from memory costs more than a whole command; asked for together, a group'
 by side.  Worth its few ns only when the open orders do not fit the cache (docs/performance.md).
 
 The kind of the next command is what no branch predictor knows, so nothing here asks for it: every
-command is taken for one that names an order *and* a price.  Where it names none, row 0 is asked for.
+command is taken for one that names an order *and* a price.  Where it names none, row 0 is asked
+for.
 """
 
 from typing import Final
@@ -79,9 +80,10 @@ def bucket(state: Record, command: int) -> int:
 def unit_of(state: Record, command: int) -> int:
     """Unit of the level where a new order may come to rest; any other one where two prices share
     the entry of the page table."""
-    key = place_at(command).price ^ bookside_at(
-        state.booksides + bookside_of(state, command) * 64
-    ).flip
+    key = (
+        place_at(command).price
+        ^ bookside_at(state.booksides + bookside_of(state, command) * 64).flip
+    )
     return (load_i64(bucket(state, command) + 8) << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
 
 

@@ -17,8 +17,8 @@ from core.messages import (
     ORDER_ACCEPTED,
     ORDER_EXPIRED,
     ORDER_RESTED,
-    PLACE,
     PHASE_OPEN,
+    PLACE,
     RESTS,
     SELL,
     STATUS_EXPIRED,
@@ -285,5 +285,3 @@ def rested(state: Record, slot: int) -> None:
     event.qty = order.leaves
     if state.risk != 0:
         event.fee = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
-
-
