@@ -10,7 +10,6 @@ STAMP := $(VENV)/.set-up
 PYTEST := $(BIN)/python -m pytest
 # What decides, against its naive twin: these run in all three modes.
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
-PLANTINGS := tests/plantings
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest plantings flows docs
 
@@ -55,11 +54,11 @@ test-checked: setup  ## the core with bounds and invariants checked
 test-pure: setup  ## the core in plain Python, on small samples
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(CORE)
 
-test-rest: compile  ## adapters, tools, whole exchanges, plantings, benchmarks for a moment
+test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
 	$(PYTEST) tests $(addprefix --ignore=,$(CORE))
 
-plantings: setup  ## break the code on purpose, and see a test catch it
-	$(PYTEST) $(PLANTINGS)
+plantings: setup  ## break the code on purpose, and see a test catch it (long)
+	$(BIN)/python -m tests.plantings.run
 
 flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, against their sidecars
 	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)

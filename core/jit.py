@@ -7,7 +7,8 @@ Modes (environment, read once at import):
 
 numba's own cache notices neither a changed constant or callee in another file nor a changed
 mode.  So the cache directory is named after all of core's source, the mode and the versions:
-any change gives an empty cache, never a stale one.
+any change gives an empty cache, never a stale one.  It is named after path and time of each file
+too, because numba takes the same source elsewhere, or written again, for another one.
 """
 
 import hashlib
@@ -37,11 +38,11 @@ _kernels: list[Any] = []
 
 
 def cache_directory() -> Path:
-    """The directory of this source, mode and toolchain; another source has another directory."""
+    """The directory of this source in its place, of this mode and toolchain."""
     digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
-    root = Path(__file__).parent
+    root = Path(__file__).resolve().parent
     for source in sorted(root.rglob("*.py")):
-        digest.update(source.relative_to(root).as_posix().encode())
+        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
         digest.update(source.read_bytes())
     top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
     return Path(top) / digest.hexdigest()[:16]
@@ -74,10 +75,10 @@ def inlined(function: Function) -> Function:
 
 
 def entry(function: Function) -> int:
-    """Where a kernel of three words that gives a word begins, for ``call_entry``; compiled if need be.
+    """Where a kernel of three words that gives a word begins, for ``call_entry``.
 
-    A kernel that calls another one by name is compiled together with it.  The engine takes a minute;
-    whoever calls it through its entry does not take that minute again.
+    Compiled if need be.  A kernel that calls another one by name is compiled together with it.  The
+    engine takes a minute; whoever calls it through its entry does not take that minute again.
     """
     if PURE:
         if function not in _entries:

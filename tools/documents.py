@@ -10,7 +10,7 @@ is not current.
 import ast
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ BEGIN: Final = "<!-- table: "
 END: Final = "<!-- end -->"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Lines of a Markdown table."""
     line = "| {} |".format
     return [line(" | ".join(row)) for row in (head, ("---",) * len(head), *rows)]
@@ -54,7 +54,8 @@ def field_comments(module: ModuleType, name: str) -> dict[str, str]:
     A record that is another's by assignment, or imported, has the comments of that one.
     """
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
-    lines, found = source.splitlines(), {}
+    lines = source.splitlines()
+    found: dict[str, str] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
             return field_comments(importlib.import_module(str(node.module)), name)

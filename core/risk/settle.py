@@ -36,9 +36,7 @@ def rebate(fees: Record, ppm: int, notional: int) -> int:
 
 
 @inlined
-def buyer_pays(
-    state: Record, terms: Record, slot: int, fill: int, notional: int, fee: int
-) -> None:
+def buyer_pays(state: Record, terms: Record, slot: int, fill: int, notional: int, fee: int) -> None:
     """Cash of the buyer, fee (negative: rebate) included; ``order.leaves`` is after the fill."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)

@@ -64,13 +64,14 @@ def admit(state: Record, command: int) -> int:
         return UNKNOWN_ACCOUNT
     own_id = command + CLIENT_ORDER_ID_AT
     if not text.is_empty(own_id):
-        record = ids.find_id(state, place.account, own_id)
+        digest = text.text_hash(state, place.account, own_id)
+        record = ids.find_hashed(state, digest, place.account, own_id)
         if record != 0:
             if id_record_row(state, record).payload != ids.payload_hash(state, command):
                 return DUPLICATE_CLIENT_ID
             repeat(state, command, record)
             return REPEATED
-        state.record = ids.remember(state, command, place.account, place.kind)
+        state.record = ids.remember(state, digest, command, place.account, place.kind)
         if state.record == 0:
             return because(state, CAPACITY, state.ids_max, state.ids_count)
     if place.expire_after_ns != 0 and state.timestamp_ns > place.expire_after_ns:
@@ -116,7 +117,8 @@ def repeat_order(state: Record, command: int, record: int) -> None:
     cold = cold_row(state, slot)
     event.instrument = cold.instrument
     event.price = order.price
-    event.qty = order.shown if cold.end_reason != 0 or order.leaves == 0 else order.leaves + order.cum
+    has_ended = cold.end_reason != 0 or order.leaves == 0
+    event.qty = order.shown if has_ended else order.leaves + order.cum
     event.leaves = order.leaves
     event.cum = order.cum
     event.cum_notional = order.cum_notional
@@ -191,5 +193,3 @@ def reject_new(state: Record, command: int, reason: int) -> None:
     event.cum = state.limit
     event.cum_notional = state.value
     forget_reason(state)
-
-

@@ -224,5 +224,3 @@ def fits(state: Record, mass: Record, slot: int) -> bool:
     if mass.instrument != 0 and cold.instrument != mass.instrument:
         return False
     return mass.side == 0 or cold.side == mass.side
-
-

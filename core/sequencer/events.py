@@ -89,9 +89,7 @@ def order_event(state: Record, kind: int, flags: int, order: Record, cold: Recor
     event.session = cold.session
     event.account = order.account
     event.instrument = cold.instrument
-    copy36(
-        address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT
-    )
+    copy36(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT)
     return event
 
 

@@ -140,6 +140,11 @@ def create_asset(state: Record, command: int) -> None:
 
 
 @kernel
+def is_asset(state: Record, asset: int) -> bool:
+    return 0 < asset <= state.assets_used
+
+
+@kernel
 def create_instrument(state: Record, command: int) -> None:
     new = new_instrument_at(command)
     symbol = command + CLIENT_ORDER_ID_AT
@@ -148,9 +153,7 @@ def create_instrument(state: Record, command: int) -> None:
         taken = text.find_name(state, text.INSTRUMENT_NAMES, symbol)
         if taken != 0:
             reason = because(state, NAME_TAKEN, taken, 0)
-        elif not 0 < new.base_asset <= state.assets_used:
-            reason = UNKNOWN_ASSET
-        elif not 0 < new.quote_asset <= state.assets_used:
+        elif not is_asset(state, new.base_asset) or not is_asset(state, new.quote_asset):
             reason = UNKNOWN_ASSET
     multiplier = 0
     base_per_lot = 0
@@ -237,7 +240,7 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     terms.quote_asset = new.quote_asset
     terms.maker_ppm = new.maker_ppm
     terms.taker_ppm = new.taker_ppm
-    terms.hold_ppm = max(new.maker_ppm, max(new.taker_ppm, 0))
+    terms.hold_ppm = max(new.maker_ppm, new.taker_ppm, 0)
     terms.multiplier = multiplier
     terms.base_per_lot = base_per_lot
     terms.price_limit = min(PRICE_MAX, MONEY_MAX // multiplier)

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from core import memory
+from core.constants import NAME_BYTES, PAGE_LEVELS, TRIE_TIERS
 from core.jit import kernel
 from core.limits import Limits
-
-from core.messages import EVENT, NAME_BYTES
+from core.messages import EVENT, packed
+from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
 from core.rows import (
     ACCOUNT,
     ASSET,
@@ -34,8 +35,6 @@ from core.rows import (
     state_at,
     table_mask,
 )
-from core.constants import PAGE_LEVELS, TRIE_TIERS
-from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
 from core.sequencer.fetch import FETCH_SLOTS
 from core.sequencer.reference import add_account
 
@@ -121,10 +120,8 @@ class State:
         self.header["id_key"] = np.array(id_key, np.int64)
         self.header["risk"] = int(risk)
         for account in sorted(SYSTEM_NAMES):
-            name = np.zeros(NAME_BYTES, np.uint8)
-            text = SYSTEM_NAMES[account].encode()
-            name[: len(text)] = np.frombuffer(text, np.uint8)
-            add_system_account(self.address, name.ctypes.data)
+            text = packed(SYSTEM_NAMES[account], NAME_BYTES)
+            add_system_account(self.address, text.ctypes.data)
 
     @property
     def size_bytes(self) -> int:
@@ -236,5 +233,3 @@ class PrivateRing:
         if end - start > self.capacity:
             raise LookupError(f"{end - start} events do not fit the ring of {self.capacity}")
         return self.events[np.arange(start, end) & (self.capacity - 1)]
-
-

@@ -46,9 +46,7 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
     maker_cold = cold_row(state, maker_slot)
     price = maker.price
     notional = price * fill * terms.multiplier
-    orders.fill_maker(
-        state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill
-    )
+    orders.fill_maker(state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill)
     taker.leaves -= fill
     taker.cum += fill
     taker.cum_notional += notional
@@ -86,9 +84,7 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
 
 
 @inlined
-def write_fill(  # noqa: PLR0913
-    state: Record, slot: int, flags: int, fill: int, price: int, fee: int
-) -> None:
+def write_fill(state: Record, slot: int, flags: int, fill: int, price: int, fee: int) -> None:
     """The FILL event of one side."""
     event = order_event(state, FILL, flags, order_row(state, slot), cold_row(state, slot))
     event.price = price

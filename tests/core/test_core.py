@@ -68,5 +68,3 @@ def test_a_replay_that_differs_from_a_checkpoint_is_refused(tmp_path: Path) -> N
         start(tmp_path)
     assert refused.value.fault is Fault.NONDETERMINISM
     assert refused.value.exit_code == 80
-
-

@@ -14,8 +14,7 @@ from core.jit import MODE_NAME
 from core.journal.errors import JournalRefused
 from core.journal.layout import CHECKPOINT_PAYLOAD
 from core.journal.segments import journal_directory
-from core.sequencer import checkpoint
-from core.sequencer.engine import apply_batch
+from core.sequencer import checkpoint, invariants
 from core.sequencer.state import State
 from replay import replay
 from tests.replay.live import Live, some_commands
@@ -120,23 +119,14 @@ def test_check_looks_at_every_invariant_and_names_the_command_that_broke_one(
     live.send(some_commands(40))
     checked = replay.run(tmp_path / "data", check=True)
     assert checked["state_hash"] == live.state_hash
-    apply = apply_batch
+    check = invariants.check
 
-    def leaking(state: int, address: int, count: int) -> int:
-        done = apply(state, address, count)
-        if loaded[0].state["sequence"] == 25:
-            loaded[0].state.header["open_orders"] += 1
-        return int(done)
+    def leaking(state: State) -> None:
+        if state["sequence"] == 25:
+            state.header["open_orders"] += 1
+        check(state)
 
-    loaded: list[replay.Replay] = []
-    init = replay.Replay.__init__
-
-    def remember(self: replay.Replay, genesis: bytes, *, check: bool = False) -> None:
-        init(self, genesis, check=check)
-        loaded.append(self)
-
-    monkeypatch.setattr(replay.Replay, "__init__", remember)
-    monkeypatch.setattr(replay, "apply_batch", leaking)
+    monkeypatch.setattr(invariants, "check", leaking)
     with pytest.raises(replay.Broken, match=r"after sequence 25: .*open orders are miscounted"):
         replay.run(tmp_path / "data", check=True)
 

@@ -4,6 +4,7 @@ OUTCRY_COMPILE=1  also compile the real core from nothing, in six processes at o
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +17,15 @@ from tools.compile import STAMP
 HERE = Path(__file__).parent
 
 
-def _start(cache: Path, **variables: str) -> "subprocess.Popen[str]":
+def _start(cache: Path, here: Path = HERE, **variables: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, str(HERE / "compile_one.py")],
+        [sys.executable, str(here / "compile_one.py")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={
             **os.environ,
-            "PYTHONPATH": str(HERE.parents[1]),
+            "PYTHONPATH": str(here.parents[1]),
             "OUTCRY_CACHE": str(cache),
             "NUMBA_DISABLE_JIT": "0",
             **variables,
@@ -55,6 +56,23 @@ def test_a_warm_start_compiles_nothing(tmp_path: Path) -> None:
 def test_another_mode_compiles_for_itself(tmp_path: Path) -> None:
     assert _end(_start(tmp_path, OUTCRY_JIT="release"))[0] == "1 1 42\n"
     assert _end(_start(tmp_path, OUTCRY_JIT="checked"))[0] == "1 1 42\n"
+
+
+@pytest.mark.slow
+def test_the_same_source_elsewhere_or_written_again_compiles_with_its_own_report(
+    tmp_path: Path,
+) -> None:
+    for package in ("core", "tools"):
+        shutil.copytree(HERE.parents[1] / package, tmp_path / "clone" / package)
+    here = tmp_path / "clone" / "tests" / "tools"
+    here.mkdir(parents=True)
+    shutil.copy(HERE / "compile_one.py", here)
+    cache = tmp_path / "cache"
+    assert _end(_start(cache))[0] == "1 1 42\n"
+    assert _end(_start(cache, here))[0] == "1 1 42\n"
+    assert _end(_start(cache, here))[0] == "0 0 42\n"
+    (tmp_path / "clone" / "core" / "clock.py").touch()
+    assert _end(_start(cache, here))[0].startswith("1 ")
 
 
 def test_plain_python_mode_compiles_nothing(tmp_path: Path) -> None:

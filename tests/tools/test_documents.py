@@ -50,6 +50,13 @@ def test_every_key_of_the_configuration_has_a_meaning() -> None:
     assert all(not line.endswith("|  |") for line in documents.configuration())
 
 
+def test_what_is_refused_has_its_reason() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for name in ("gRPC", "AON resting orders"):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| {name} | refused |")]
+        assert len(line) > 120
+
+
 def test_an_unknown_table_and_one_without_an_end_are_refused() -> None:
     with pytest.raises(ValueError, match="expected one of layout, kinds"):
         documents.current("<!-- table: colours -->\n<!-- end -->\n")

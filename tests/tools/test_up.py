@@ -187,7 +187,7 @@ def test_nobody_answers_is_not_ready() -> None:
 def test_ctrl_c_while_the_core_is_compiled_ends_everything_with_0(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom tools import up\n"
-        "up._module = lambda name: ['sleep', '60']\n"
+        "up._module = lambda name: ['sh', '-c', 'exec sleep 60']\n"
         "print('begun', flush=True)\nsys.exit(up.compile_first())\n"
     )
     process = subprocess.Popen(
