@@ -53,7 +53,10 @@ numba.config.CACHE_DIR = str(cache_directory())
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` without the GIL; to a type checker it stays what it was."""
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy")(function)
+    # Without its own forceinline it would get that of the function whose compilation came upon it.
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=False)(
+        function
+    )
     _kernels.append(compiled)
     return compiled
 
@@ -91,11 +94,27 @@ _entries: list[Any] = []
 
 if PURE:
 
+    def stay_apart() -> None:
+        """Keep the function that says this out of its callers' machine code."""
+
     def call_entry(address: int, one: int, two: int, three: int) -> int:
         """Call the kernel that begins at ``address`` (see ``entry``); its result."""
         return int(_entries[address](one, two, three))
 
 else:
+
+    @intrinsic
+    def stay_apart(typing: Any) -> Any:
+        """Keep the function that says this out of its callers' machine code.
+
+        For what is rare but long: inlined, it takes registers from the path that is not rare.
+        """
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), lower
 
     @intrinsic
     def call_entry(typing: Any, address: Any, one: Any, two: Any, three: Any) -> Any:

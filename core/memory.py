@@ -119,7 +119,10 @@ if numba.config.DISABLE_JIT:
         ctypes.memmove(target, source, 128)
 
     def prefetch(address: int) -> None:
-        pass
+        """Ask for the cache line at ``address``; never faults."""
+
+    def prefetch_write(address: int) -> None:
+        """Ask to own the cache line at ``address``; never faults."""
 
     def highest_bit(word: int) -> int:
         return (word & WORD_MASK).bit_length() - 1
@@ -321,19 +324,22 @@ else:
     copy36 = _copy_fixed(((0, 32), (32, 4)), "text")  # No field of a row is part of a text.
     copy128 = _copy_fixed(((0, 64), (64, 64)))
 
-    @intrinsic
-    def prefetch(typing: Any, address: Any) -> Any:
-        """Ask for the cache line at ``address``; never faults."""
+    def _prefetch(write: int) -> Any:
+        def fetch(typing: Any, address: Any) -> Any:
+            def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                i32 = ir.IntType(32)
+                kind = ir.FunctionType(ir.VoidType(), [_I8P, i32, i32, i32])
+                call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+                hints = [ir.Constant(i32, value) for value in (write, 3, 1)]
+                builder.call(call, [builder.inttoptr(args[0], _I8P), *hints])
+                return context.get_dummy_value()
 
-        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            i32 = ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [_I8P, i32, i32, i32])
-            call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            hints = [ir.Constant(i32, value) for value in (0, 3, 1)]
-            builder.call(call, [builder.inttoptr(args[0], _I8P), *hints])
-            return context.get_dummy_value()
+            return types.void(types.int64), lower
 
-        return types.void(types.int64), lower
+        return intrinsic(fetch)
+
+    prefetch = _prefetch(0)
+    prefetch_write = _prefetch(1)
 
     @intrinsic
     def highest_bit(typing: Any, word: Any) -> Any:
@@ -391,13 +397,15 @@ else:
                 row = builder.bitcast(builder.add(row, keys), words)
                 product = builder.mul(builder.and_(row, low), builder.lshr(row, shift))
                 lanes = builder.add(lanes, product)
-            total = builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
-            for lane in (1, 2, 3):
-                word = builder.extract_element(lanes, ir.Constant(ir.IntType(32), lane))
-                left = builder.shl(word, ir.Constant(ir.IntType(64), 16 * lane))
-                right = builder.lshr(word, ir.Constant(ir.IntType(64), 64 - 16 * lane))
-                total = builder.add(total, builder.or_(left, right))
-            return total
+            turns = ir.Constant(words, [0, 16, 32, 48])
+            kind = ir.FunctionType(words, [words] * 3)
+            turn = cgutils.get_or_insert_function(builder.module, kind, "llvm.fshl.v4i64")
+            turned = builder.call(turn, [lanes, lanes, turns])
+            kind = ir.FunctionType(ir.IntType(64), [words])
+            add = cgutils.get_or_insert_function(
+                builder.module, kind, "llvm.vector.reduce.add.v4i64"
+            )
+            return builder.call(add, [turned])
 
         return types.int64(types.int64), lower
 

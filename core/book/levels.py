@@ -11,7 +11,7 @@ from typing import Final
 
 from core import table
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
-from core.jit import VERIFY, inlined, kernel
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
 from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
 
@@ -61,6 +61,7 @@ def has_room(state: Record, bookside: int, key: int) -> bool:
 @kernel
 def drop_refilled(state: Record) -> None:
     """Leave an empty page at the front of the queue, or no page."""
+    stay_apart()
     while state.queue_count > 0:
         page = load_i32(state.page_queue + ((state.queue_first & state.queue_mask) << 2))
         row = page_row(state, page)
@@ -74,6 +75,7 @@ def drop_refilled(state: Record) -> None:
 @kernel
 def take_page(state: Record, bookside: int, key: int) -> int:
     """A page for a key that has none; the caller has asked ``has_room``."""
+    stay_apart()
     if state.pages_used < state.pages_max:
         state.pages_used += 1
         page = state.pages_used
@@ -123,15 +125,19 @@ def level_for(state: Record, bookside: int, key: int) -> int:
 
 
 @inlined
-def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
-    """The level got its first order."""
+def mark_filled(state: Record, bookside: int, key: int, unit: int, first: int) -> None:
+    """An order came to rest at a level, maybe as its first one.
+
+    Here and in ``mark_taken`` whether that changes the level, and the best, is not asked by a
+    branch: it is a toss-up, and a wrong guess costs more than these few operations.
+    """
     row = page_row(state, unit >> PAGE_BITS)
     before = row.bitmap
-    row.bitmap = before | bit(unit & LEVEL_MASK)
+    row.bitmap = before | (1 << (unit & LEVEL_MASK))
     if before == 0:
         raise_trie(state, bookside, key >> PAGE_BITS)
     side = bookside_row(state, bookside)
-    side.levels += 1
+    side.levels += 1 if first else 0
     better = key > side.best_key
     side.best_key = key if better else side.best_key
     side.best_level = unit if better else side.best_level
@@ -140,6 +146,7 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int) -> None:
 @kernel
 def raise_trie(state: Record, bookside: int, index: int) -> None:
     """Set the bits above a page that is no longer empty."""
+    stay_apart()
     for tier in range(1, TRIE_TIERS + 1):
         own = bit(index & LEVEL_MASK)
         index >>= PAGE_BITS
@@ -155,27 +162,36 @@ def raise_trie(state: Record, bookside: int, index: int) -> None:
 
 
 @inlined
-def mark_empty(state: Record, bookside: int, key: int, unit: int) -> None:
-    """The level lost its last order; the best is found again if it was this one."""
+def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: int) -> None:
+    """A level lost an order, maybe its last one; the best is found again if it was that level."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~bit(unit & LEVEL_MASK)
+    after = row.bitmap & ~((1 if emptied else 0) << (unit & LEVEL_MASK))
     row.bitmap = after
     side = bookside_row(state, bookside)
-    side.levels -= 1
-    if after != 0:
-        was_best = side.best_key == key
-        slot = highest_bit(after)
-        side.best_key = (key & ~LEVEL_MASK) | slot if was_best else side.best_key
-        side.best_level = (page << PAGE_BITS) | slot if was_best else side.best_level
+    side.levels -= 1 if emptied else 0
+    if after == 0:
+        mark_page_empty(state, bookside, key, page)
         return
+    # In the page of the best level the best is the highest bit, whether it changed or not.
+    is_best_page = (side.best_key ^ key) >> PAGE_BITS == 0
+    slot = highest_bit(after)
+    side.best_key = (key & ~LEVEL_MASK) | slot if is_best_page else side.best_key
+    side.best_level = (page << PAGE_BITS) | slot if is_best_page else side.best_level
+
+
+@kernel
+def mark_page_empty(state: Record, bookside: int, key: int, page: int) -> None:
+    """The last level of a page lost its last order."""
+    stay_apart()
+    row = page_row(state, page)
     if row.queued == 0:
         row.queued = 1
         place = (state.queue_first + state.queue_count) & state.queue_mask
         store_i32(state.page_queue + (place << 2), page)
         state.queue_count += 1
     best = lower_trie(state, bookside, key >> PAGE_BITS)
-    if side.best_key == key:
+    if bookside_row(state, bookside).best_key == key:
         set_best(state, bookside, best)
 
 

@@ -1,6 +1,6 @@
 """The queue of one price level: orders oldest first, in a circular list through the level."""
 
-from core.book.levels import mark_empty, mark_filled
+from core.book.levels import mark_filled, mark_taken
 from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.rows import bookside_row, level_row, link_row, order_row
@@ -22,9 +22,9 @@ def append(state: Record, bookside: int, slot: int, unit: int) -> None:
     level.prev = own
     level.shown += shown
     level.orders += 1
-    if last == unit:
-        key = order.price ^ bookside_row(state, bookside).flip
-        mark_filled(state, bookside, key, unit)
+    mark_filled(
+        state, bookside, order.price ^ bookside_row(state, bookside).flip, unit, last == unit
+    )
 
 
 @inlined
@@ -40,9 +40,8 @@ def remove(state: Record, bookside: int, slot: int) -> None:
     level.shown -= order.shown
     level.orders -= 1
     order.level = 0
-    if before == after and before == unit:
-        key = order.price ^ bookside_row(state, bookside).flip
-        mark_empty(state, bookside, key, unit)
+    emptied = before == after  # Only the level itself can be on both sides.
+    mark_taken(state, bookside, order.price ^ bookside_row(state, bookside).flip, unit, emptied)
     if VERIFY:
         assert level.shown >= 0
         assert (level.orders == 0) == (level.next == unit)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core import table
-from core.jit import inlined, kernel
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, load_i64
 from core.rows import (
     COLD_SHIFT,
@@ -88,6 +88,7 @@ def room_for_position(state: Record, account: int, instrument: int) -> bool:
 def need_position(state: Record, account: int, instrument: int) -> int:
     """Row of (account, instrument), made with both its balances if there is none; the caller
     has asked ``room_for_position``."""
+    stay_apart()
     row = find_position(state, account, instrument)
     if row != 0:
         return row

@@ -9,7 +9,7 @@ tombstone, so that what was spilled stays findable.  The rules of leaving: docs/
 from typing import Final
 
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK, SLOT_BYTES
-from core.jit import VERIFY, inlined, kernel
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import (
     Record,
     address_of,
@@ -54,6 +54,7 @@ def next_bucket(state: Record, bucket: int) -> int:
 @kernel
 def find_id(state: Record, account: int, address: int) -> int:
     """Record of (account, the 36 bytes at ``address``), or 0."""
+    stay_apart()
     digest = text_hash(state, account, address)
     tag = tag_of(digest)
     bucket = bucket_of(state, digest)
@@ -92,6 +93,7 @@ def payload_hash(state: Record, command: int) -> int:
 @kernel
 def remember(state: Record, command: int, account: int, kind: int) -> int:
     """Put in the id of a command, which is not there; its record, or 0 when none can leave."""
+    stay_apart()
     row = take_record(state)
     if row == 0:
         return 0

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.book import pool
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import inlined, kernel
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, pointer
 from core.messages import (
     CANCEL_ORDER,
@@ -81,6 +81,7 @@ def admit(state: Record, command: int) -> int:
 @kernel
 def repeat(state: Record, command: int, record: int) -> None:
     """Answer a command that was answered before: the order as it is now, or the reject again."""
+    stay_apart()
     place = place_at(command)
     kind = place.kind
     known = id_record_row(state, record)
@@ -154,6 +155,7 @@ def forget_reason(state: Record) -> None:
 @kernel
 def reject(state: Record, command: int, reason: int, target: int) -> None:
     """Say no to a trading or money command.  ``target``: slot of the order that was meant, or 0."""
+    stay_apart()
     place = place_at(command)
     is_order = place.kind == PLACE_ORDER
     kind = ORDER_REJECTED if is_order else COMMAND_REJECTED
@@ -182,6 +184,7 @@ def reject(state: Record, command: int, reason: int, target: int) -> None:
 @kernel
 def reject_new(state: Record, command: int, reason: int) -> None:
     """Say no to a CREATE command; its name stands where others have their client order id."""
+    stay_apart()
     event = bare_event(state, COMMAND_REJECTED, place_at(command), command + CLIENT_ORDER_ID_AT)
     event.instrument = 0
     event.reason = reason

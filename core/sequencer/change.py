@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import orders, pool, queue
 from core.constants import ORDER_SLOT_MASK, SLOT_BYTES
-from core.jit import inlined, kernel
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, pointer
 from core.messages import (
     CANCEL,
@@ -118,6 +118,7 @@ def acknowledge(state: Record, command: int, slot: int) -> None:
 @kernel
 def cancel_slot(state: Record, slot: int, reason: int) -> None:
     """``take_back`` for those whom its speed does not matter."""
+    stay_apart()
     take_back(state, slot, reason)
 
 

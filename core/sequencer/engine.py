@@ -8,7 +8,7 @@ from typing import Final
 
 from core import table
 from core.constants import SLOT_BYTES
-from core.jit import VERIFY, inlined, kernel
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, load_i64, prefetch
 from core.messages import (
     CANCEL_ORDER,
@@ -104,6 +104,7 @@ def begin(state: Record, prefix: Record) -> None:
 @kernel
 def apply_other(state: Record, command: int) -> None:
     """A command of one of the kinds that are rare."""
+    stay_apart()
     kind = place_at(command).kind
     if kind == REDUCE_ORDER:
         reduce_order(state, command)
@@ -137,6 +138,7 @@ def is_kept(kind: int) -> bool:
 @kernel
 def refuse(state: Record, command: int) -> None:
     """Reject a command of a kind or schema that this engine does not know."""
+    stay_apart()
     prefix = place_at(command)
     reason = MALFORMED
     if is_kept(prefix.kind):
@@ -162,6 +164,7 @@ def is_known(kind: int) -> bool:
 @kernel
 def touch_session(state: Record, session: int, request_id: int) -> None:
     """Remember the newest request of a session."""
+    stay_apart()
     entry = table.find(state.session_table, state.session_mask, session)
     if entry == 0:
         if state.sessions_used == state.sessions_max:

@@ -8,8 +8,8 @@ from typing import Final
 
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
-from core.jit import VERIFY, inlined, kernel
-from core.memory import Record, address_of, copy36, mul_fold, pointer, sum_products
+from core.jit import VERIFY, inlined, kernel, stay_apart
+from core.memory import Record, address_of, copy36, mul_fold, pointer, prefetch_write, sum_products
 from core.messages import (
     BUY,
     EVENT,
@@ -25,6 +25,7 @@ assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
 EVENT_SHIFT: Final = 7
 CLAIM_EVENTS: Final = SWEEP_PUBLISH_EVENTS
 RESERVED_EVENTS: Final = 8
+AHEAD_EVENTS: Final = 16
 HASH_KEY: Final = 0x2545_F491_4F6C_DD1D
 assert EVENT_BYTES == 1 << EVENT_SHIFT
 
@@ -48,6 +49,9 @@ def new_event(state: Record, kind: int, flags: int) -> Record:
     if VERIFY:
         assert state.claimed > cursor
     event = event_at(state.ring + ((cursor & state.ring_mask) << EVENT_SHIFT))
+    ahead = state.ring + (((cursor + AHEAD_EVENTS) & state.ring_mask) << EVENT_SHIFT)
+    prefetch_write(ahead)
+    prefetch_write(ahead + EVENT_BYTES // 2)
     state.cursor = cursor + 1
     event.sequence = state.sequence
     event.timestamp_ns = state.timestamp_ns
@@ -65,6 +69,7 @@ def new_event(state: Record, kind: int, flags: int) -> Record:
 @kernel
 def claim(state: Record, cursor: int) -> None:
     """Warn readers of the next writes; a long command is published on the way."""
+    stay_apart()
     if cursor - state.hashed >= SWEEP_PUBLISH_EVENTS:
         publish(state)
     state.claimed = cursor + CLAIM_EVENTS
@@ -118,6 +123,7 @@ def mark_last(state: Record) -> None:
 @kernel
 def publish(state: Record) -> None:
     """Fold what was written into the hash of the event stream and make it visible."""
+    stay_apart()
     end = state.cursor
     digest = state.event_hash
     for place in range(state.hashed, end):

@@ -13,8 +13,8 @@ from typing import Final
 
 from core import table
 from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, SLOT_BYTES
-from core.jit import inlined, kernel
-from core.memory import Record, load_i64, prefetch
+from core.jit import inlined, kernel, stay_apart
+from core.memory import Record, load_i64, prefetch, store_i64
 from core.messages import BUY
 from core.rows import (
     COLD_SHIFT,
@@ -37,12 +37,17 @@ NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
 @kernel
 def fetch(state: Record, start: int, end: int) -> None:
     """Ask for what the commands in the slots from ``start`` to ``end`` will touch."""
+    stay_apart()
+    note = state.scratch
     for command in range(start, end, SLOT_BYTES):
-        fetch_rows(state, command)
+        store_i64(note, fetch_rows(state, command))
+        note += 8
+    note = state.scratch
     for command in range(start, end, SLOT_BYTES):
-        fetch_neighbours(state, command)
-    for command in range(start, end, SLOT_BYTES):
-        level = level_at(state.arena + (unit_of(state, command) << UNIT_SHIFT))
+        store_i64(note, fetch_neighbours(state, command, load_i64(note)))
+        note += 8
+    for place in range(state.scratch, note, 8):
+        level = level_at(state.arena + (load_i64(place) << UNIT_SHIFT))
         prefetch(state.arena + (level.prev << UNIT_SHIFT))
 
 
@@ -77,32 +82,27 @@ def bucket(state: Record, command: int) -> int:
 
 
 @inlined
-def unit_of(state: Record, command: int) -> int:
-    """Unit of the level where a new order may come to rest; any other one where two prices share
-    the entry of the page table."""
-    key = (
-        place_at(command).price
-        ^ bookside_at(state.booksides + bookside_of(state, command) * 64).flip
-    )
-    return (load_i64(bucket(state, command) + 8) << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
-
-
-@inlined
-def fetch_rows(state: Record, command: int) -> None:
-    """What follows from the command alone: account, target, the bucket of its price's page."""
+def fetch_rows(state: Record, command: int) -> int:
+    """What follows from the command alone: account, target, the entry of its price's page, whose
+    address is returned."""
+    entry = bucket(state, command)
     slot = target_of(state, command)
     prefetch(state.accounts + account_of(state, command) * 128)
-    prefetch(bucket(state, command))
+    prefetch(entry)
     prefetch(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
     prefetch(state.cold + (slot << COLD_SHIFT))
     prefetch(state.cold + (slot << COLD_SHIFT) + LINE_BYTES)
+    return entry
 
 
 @inlined
-def fetch_neighbours(state: Record, command: int) -> None:
-    """The level where a new order may come to rest and its account's newest open order; the
-    neighbours of the target, at its level and among its account's orders."""
-    unit = unit_of(state, command)
+def fetch_neighbours(state: Record, command: int, entry: int) -> int:
+    """The level where a new order may come to rest, whose unit is returned, and its account's
+    newest open order; the neighbours of the target, at its level and among its account's orders.
+
+    Where two pages share the entry it may be the level of another price.
+    """
+    unit = (load_i64(entry + 8) << PAGE_BITS) | (level_bits(state, command))
     prefetch(state.arena + (unit << UNIT_SHIFT))
     prefetch(state.pages + ((unit >> PAGE_BITS) << PAGE_SHIFT))
     account = account_at(state.accounts + account_of(state, command) * 128)
@@ -115,3 +115,11 @@ def fetch_neighbours(state: Record, command: int) -> None:
     prefetch(state.arena + (order.prev << UNIT_SHIFT))
     prefetch(state.cold + (cold.account_next << COLD_SHIFT))
     prefetch(state.cold + (cold.account_prev << COLD_SHIFT))
+    return unit
+
+
+@inlined
+def level_bits(state: Record, command: int) -> int:
+    """Place of a price's level in its page; the flip of an ask turns every bit of it."""
+    place = place_at(command)
+    return (place.price ^ -((place.side - BUY) & 1)) & (PAGE_LEVELS - 1)

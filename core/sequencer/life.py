@@ -54,9 +54,9 @@ def accept(state: Record, command: int, position: int, hold_fee: int) -> int:
 
 
 @inlined
-def open_order(state: Record, slot: int) -> None:
-    """A new order came to rest: it is one of the open orders now."""
-    link_open(state, order_row(state, slot).account, slot)
+def open_order(state: Record, account: int, slot: int) -> None:
+    """A new order came to rest: it is one of the open orders of its account now."""
+    link_open(state, account, slot)
     state.open_orders += 1
 
 

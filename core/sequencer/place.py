@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import levels, orders
 from core.constants import MONEY_MAX
-from core.jit import inlined, kernel
+from core.jit import inlined, kernel, stay_apart
 from core.layout import offset_of
 from core.memory import Record, load_i32, product_exceeds
 from core.messages import (
@@ -93,7 +93,7 @@ def place_order(state: Record, command: int) -> None:
     level = orders.level_of(state, place.instrument, place.side, place.price)
     slot = enter(state, command, RESTS)
     orders.rest_at(state, slot, level)
-    open_order(state, slot)
+    open_order(state, place.account, slot)
 
 
 @inlined
@@ -112,6 +112,7 @@ def is_usual(command: int) -> bool:
 @kernel
 def form(command: int) -> int:
     """Values that no adapter sends (MALFORMED), and those whose feature is not built yet."""
+    stay_apart()
     place = place_at(command)
     if place.slots != 1:
         return NOT_SUPPORTED
@@ -262,7 +263,7 @@ def rest_or_end(state: Record, slot: int) -> None:
         if order.cum > 0:
             rested(state, slot)
         orders.rest(state, slot)
-        open_order(state, slot)
+        open_order(state, order.account, slot)
         return
     if state.risk != 0:
         holds.release(state, instrument_row(state, cold.instrument), order, cold)
@@ -279,6 +280,7 @@ def rest_or_end(state: Record, slot: int) -> None:
 @kernel
 def rested(state: Record, slot: int) -> None:
     """ORDER_RESTED: something was filled, and the rest is in the book."""
+    stay_apart()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     event = order_event(state, ORDER_RESTED, 0, order, cold)

@@ -35,6 +35,7 @@ from core.rows import (
     state_at,
     table_mask,
 )
+from core.sequencer.fetch import FETCH_SLOTS
 from core.sequencer.reference import add_account
 
 LINE_BYTES: Final = 64
@@ -52,6 +53,7 @@ def tables(limits: Limits) -> dict[str, int]:
         "pages": (limits.pages_max + 1) * PAGE.itemsize,
         "page_table": (table_mask(limits.pages_max) + 1) * entry,
         "node_table": (node_mask(limits) + 1) * entry,
+        "scratch": FETCH_SLOTS * 8,
         "page_queue": (table_mask(limits.pages_max) + 1) * 4,
         "booksides": 2 * (limits.instruments_max + 1) * BOOKSIDE.itemsize,
         "closed": limits.closed_keep * 4,

@@ -1,11 +1,11 @@
 """A taker against the book: fills at the makers' prices, best price first, then oldest first."""
 
-from core.book import orders
-from core.jit import inlined, kernel
+from core.book import orders, pool
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY, FILL, MAKER, MARKET, STATUS_FILLED
 from core.risk import settle
-from core.rows import balance_row, bookside_row, cold_row, instrument_row, order_row
+from core.rows import balance_row, bookside_row, cold_row, instrument_row, order_row, slot_of_unit
 from core.sequencer.events import order_event, reserve
 from core.sequencer.life import end_open
 
@@ -16,6 +16,7 @@ def sweep(state: Record, slot: int) -> None:
 
     The order is not in the book.  Holds and rows were checked before: nothing here can fail.
     """
+    stay_apart()
     taker = order_row(state, slot)
     cold = cold_row(state, slot)
     bookside = orders.other_bookside(cold.instrument, cold.side)
@@ -26,6 +27,7 @@ def sweep(state: Record, slot: int) -> None:
     while taker.leaves > 0 and side.best_key >= worst:
         maker_slot = orders.best_maker(state, bookside)
         maker = order_row(state, maker_slot)
+        pool.prefetch_rows(state, slot_of_unit(state, maker.next))
         fill = min(taker.leaves, maker.leaves)
         if funded:
             fill = min(fill, settle.affordable(terms, maker.price, cold.hold_fee))
