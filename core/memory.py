@@ -402,10 +402,10 @@ else:
             turn = cgutils.get_or_insert_function(builder.module, kind, "llvm.fshl.v4i64")
             turned = builder.call(turn, [lanes, lanes, turns])
             kind = ir.FunctionType(ir.IntType(64), [words])
-            add = cgutils.get_or_insert_function(
-                builder.module, kind, "llvm.vector.reduce.add.v4i64"
+            name = "llvm.vector.reduce.add.v4i64"
+            return builder.call(
+                cgutils.get_or_insert_function(builder.module, kind, name), [turned]
             )
-            return builder.call(add, [turned])
 
         return types.int64(types.int64), lower
 

@@ -126,7 +126,7 @@ def level_for(state: Record, bookside: int, key: int) -> int:
 
 @inlined
 def mark_filled(state: Record, bookside: int, key: int, unit: int, first: int) -> None:
-    """An order came to rest at a level, maybe as its first one.
+    """An order came to rest at a level; ``first``: 1 if it is the only one there, else 0.
 
     Here and in ``mark_taken`` whether that changes the level, and the best, is not asked by a
     branch: it is a toss-up, and a wrong guess costs more than these few operations.
@@ -137,7 +137,7 @@ def mark_filled(state: Record, bookside: int, key: int, unit: int, first: int) -
     if before == 0:
         raise_trie(state, bookside, key >> PAGE_BITS)
     side = bookside_row(state, bookside)
-    side.levels += 1 if first else 0
+    side.levels += first
     better = key > side.best_key
     side.best_key = key if better else side.best_key
     side.best_level = unit if better else side.best_level
@@ -163,13 +163,14 @@ def raise_trie(state: Record, bookside: int, index: int) -> None:
 
 @inlined
 def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: int) -> None:
-    """A level lost an order, maybe its last one; the best is found again if it was that level."""
+    """A level lost an order; ``emptied``: 1 if it was its last one, else 0.  The best is found
+    again if it was that level."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~((1 if emptied else 0) << (unit & LEVEL_MASK))
+    after = row.bitmap & ~(emptied << (unit & LEVEL_MASK))
     row.bitmap = after
     side = bookside_row(state, bookside)
-    side.levels -= 1 if emptied else 0
+    side.levels -= emptied
     if after == 0:
         mark_page_empty(state, bookside, key, page)
         return

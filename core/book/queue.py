@@ -22,9 +22,8 @@ def append(state: Record, bookside: int, slot: int, unit: int) -> None:
     level.prev = own
     level.shown += shown
     level.orders += 1
-    mark_filled(
-        state, bookside, order.price ^ bookside_row(state, bookside).flip, unit, last == unit
-    )
+    key = order.price ^ bookside_row(state, bookside).flip
+    mark_filled(state, bookside, key, unit, int(last == unit))
 
 
 @inlined
@@ -40,8 +39,9 @@ def remove(state: Record, bookside: int, slot: int) -> None:
     level.shown -= order.shown
     level.orders -= 1
     order.level = 0
-    emptied = before == after  # Only the level itself can be on both sides.
-    mark_taken(state, bookside, order.price ^ bookside_row(state, bookside).flip, unit, emptied)
+    key = order.price ^ bookside_row(state, bookside).flip
+    # Only the level itself can be on both sides.
+    mark_taken(state, bookside, key, unit, int(before == after))
     if VERIFY:
         assert level.shown >= 0
         assert (level.orders == 0) == (level.next == unit)

@@ -7,9 +7,9 @@ and the lots follow from the order (price x leaves); only the fee part is stored
 from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.messages import BUY, MARKET
-from core.risk.accounts import find_balance
+from core.risk.accounts import available, find_position
 from core.risk.money import ppm_up
-from core.rows import balance_row, position_row
+from core.rows import balance_row, instrument_row, position_row
 
 
 @inlined
@@ -28,11 +28,15 @@ def hold_of(terms: Record, order: Record, cold: Record) -> int:
 
 
 @inlined
-def available_for(state: Record, account: int, terms: Record, side: int) -> int:
+def available_for(state: Record, account: int, instrument: int, side: int) -> int:
     """What is there to be held by an order of this side."""
-    asset = terms.quote_asset if side == BUY else terms.base_asset
-    row = find_balance(state, account, asset)
-    return balance_row(state, row).available if row != 0 else 0
+    row = find_position(state, account, instrument)
+    if row != 0:
+        position = position_row(state, row)
+        row = position.quote_balance if side == BUY else position.base_balance
+        return balance_row(state, row).available  # type: ignore[no-any-return]
+    terms = instrument_row(state, instrument)
+    return available(state, account, terms.quote_asset if side == BUY else terms.base_asset)
 
 
 @inlined

@@ -18,6 +18,7 @@ from core.memory import (
     load_i64,
     load_u8,
     mul_fold,
+    prefetch_write,
     shift_right,
     store_i64,
     wrap_add,
@@ -27,6 +28,7 @@ from core.risk.text import same_text, text_hash
 from core.rows import ID_KEY_AT, cold_row, id_record_row, order_row
 
 BUCKET_SHIFT: Final = 6
+AHEAD_BYTES: Final = 8 * 64  # Records are asked for eight ahead.
 BUCKET_ENTRIES: Final = 8
 TOMBSTONE: Final = -1
 ROW_MASK: Final = (1 << 32) - 1
@@ -51,11 +53,16 @@ def next_bucket(state: Record, bucket: int) -> int:
     return following
 
 
-@kernel
+@inlined
 def find_id(state: Record, account: int, address: int) -> int:
     """Record of (account, the 36 bytes at ``address``), or 0."""
+    return find_hashed(state, text_hash(state, account, address), account, address)
+
+
+@kernel
+def find_hashed(state: Record, digest: int, account: int, address: int) -> int:
+    """``find_id`` where the hash of the id is known."""
     stay_apart()
-    digest = text_hash(state, account, address)
     tag = tag_of(digest)
     bucket = bucket_of(state, digest)
     for _ in range(state.bucket_mask + 1):
@@ -91,8 +98,11 @@ def payload_hash(state: Record, command: int) -> int:
 
 
 @kernel
-def remember(state: Record, command: int, account: int, kind: int) -> int:
-    """Put in the id of a command, which is not there; its record, or 0 when none can leave."""
+def remember(state: Record, digest: int, command: int, account: int, kind: int) -> int:
+    """Put in the id of a command, which is not there; its record, or 0 when none can leave.
+
+    ``digest``: hash of the id.
+    """
     stay_apart()
     row = take_record(state)
     if row == 0:
@@ -106,7 +116,7 @@ def remember(state: Record, command: int, account: int, kind: int) -> int:
     record.reason = 0
     record.passed = 0
     record.kind = kind
-    enter(state, text_hash(state, account, address_of(record)), row)
+    enter(state, digest, row)
     if state.ids_last == 0:
         state.ids_first = row
     else:
@@ -178,6 +188,7 @@ def take_record(state: Record) -> int:
         state.ids_free = id_record_row(state, row).next
         return row  # type: ignore[no-any-return]
     state.ids_used += 1
+    prefetch_write(address_of(id_record_row(state, state.ids_used)) + AHEAD_BYTES)
     return state.ids_used  # type: ignore[no-any-return]
 
 

@@ -64,13 +64,14 @@ def admit(state: Record, command: int) -> int:
         return UNKNOWN_ACCOUNT
     own_id = command + CLIENT_ORDER_ID_AT
     if not text.is_empty(own_id):
-        record = ids.find_id(state, place.account, own_id)
+        digest = text.text_hash(state, place.account, own_id)
+        record = ids.find_hashed(state, digest, place.account, own_id)
         if record != 0:
             if id_record_row(state, record).payload != ids.payload_hash(state, command):
                 return DUPLICATE_CLIENT_ID
             repeat(state, command, record)
             return REPEATED
-        state.record = ids.remember(state, command, place.account, place.kind)
+        state.record = ids.remember(state, digest, command, place.account, place.kind)
         if state.record == 0:
             return because(state, CAPACITY, state.ids_max, state.ids_count)
     if place.expire_after_ns != 0 and state.timestamp_ns > place.expire_after_ns:

@@ -39,7 +39,7 @@ from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
 from core.sequencer.events import bare_event, mark_last, publish, reserve
-from core.sequencer.fetch import FETCH_ABOVE, FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
+from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.place import place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
@@ -62,8 +62,7 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
     while place < slots:
         if place >= fetched:
             fetched = min(place + FETCH_SLOTS, slots)
-            if state.open_orders > FETCH_ABOVE:
-                fetch(state, commands + place * SLOT_BYTES, commands + fetched * SLOT_BYTES)
+            fetch(state, commands + place * SLOT_BYTES, commands + fetched * SLOT_BYTES)
         command = commands + place * SLOT_BYTES
         prefetch(command + NEXT_BYTES)
         prefetch(command + NEXT_BYTES + LINE_BYTES)

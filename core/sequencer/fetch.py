@@ -15,7 +15,10 @@ from core import table
 from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, SLOT_BYTES
 from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, load_i64, prefetch, store_i64
-from core.messages import BUY
+from core.messages import BUY, CLIENT_ORDER_ID_AT
+from core.risk.accounts import PAIR_SHIFT
+from core.risk.ids import bucket_of
+from core.risk.text import text_hash
 from core.rows import (
     COLD_SHIFT,
     PAGE_SHIFT,
@@ -25,12 +28,16 @@ from core.rows import (
     cold_at,
     level_at,
     order_at,
+    position_at,
 )
 from core.sequencer.admit import place_at, replace_at
 
 FETCH_SLOTS: Final = 32
 FETCH_ABOVE: Final = 2_048  # Open orders.  Fewer, and all of it is in the second-level cache.
+IDS_ABOVE: Final = 4_096  # Ids; each is in a line of its own.
+POSITIONS_ABOVE: Final = 1_024
 LINE_BYTES: Final = 64
+ID_RECORD_SHIFT: Final = 6
 NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
 
 
@@ -38,6 +45,47 @@ NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
 def fetch(state: Record, start: int, end: int) -> None:
     """Ask for what the commands in the slots from ``start`` to ``end`` will touch."""
     stay_apart()
+    if state.open_orders > FETCH_ABOVE:
+        fetch_book(state, start, end)
+    if state.ids_count > IDS_ABOVE:
+        fetch_ids(state, start, end)
+    if state.risk != 0 and state.positions_used > POSITIONS_ABOVE:
+        fetch_money(state, start, end)
+
+
+@inlined
+def fetch_ids(state: Record, start: int, end: int) -> None:
+    """The buckets of their client order ids; of the empty one too, which nobody will look at."""
+    for command in range(start, end, SLOT_BYTES):
+        digest = text_hash(state, place_at(command).account, command + CLIENT_ORDER_ID_AT)
+        prefetch(bucket_of(state, digest))
+
+
+@inlined
+def fetch_money(state: Record, start: int, end: int) -> None:
+    """Position and balances of their accounts."""
+    for command in range(start, end, SLOT_BYTES):
+        prefetch(position_entry(state, command))
+    for command in range(start, end, SLOT_BYTES):
+        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 128)
+    for command in range(start, end, SLOT_BYTES):
+        row = load_i64(position_entry(state, command) + 8)
+        position = position_at(state.positions + row * 128)
+        prefetch(state.balances + position.base_balance * 32)
+        prefetch(state.balances + position.quote_balance * 32)
+
+
+@inlined
+def position_entry(state: Record, command: int) -> int:
+    """Address of the entry where the probe for a position begins."""
+    place = place_at(command)
+    key = (place.account << PAIR_SHIFT) | place.instrument
+    return table.home(state.position_table, state.position_mask, key)
+
+
+@inlined
+def fetch_book(state: Record, start: int, end: int) -> None:
+    """Accounts, targets and their neighbours, levels."""
     note = state.scratch
     for command in range(start, end, SLOT_BYTES):
         store_i64(note, fetch_rows(state, command))
@@ -115,6 +163,7 @@ def fetch_neighbours(state: Record, command: int, entry: int) -> int:
     prefetch(state.arena + (order.prev << UNIT_SHIFT))
     prefetch(state.cold + (cold.account_next << COLD_SHIFT))
     prefetch(state.cold + (cold.account_prev << COLD_SHIFT))
+    prefetch(state.id_records + (cold.id_record << ID_RECORD_SHIFT))
     return unit
 
 

@@ -190,7 +190,7 @@ def check_qty(state: Record, terms: Record, qty: int) -> int:
 @inlined
 def check_funds(state: Record, terms: Record, place: Record) -> int:
     """Is what the order would hold available?"""
-    free = holds.available_for(state, place.account, terms, place.side)
+    free = holds.available_for(state, place.account, place.instrument, place.side)
     if place.side == SELL:
         need = place.qty * terms.base_per_lot
         if need > free:
@@ -250,7 +250,7 @@ def to_hold(state: Record, terms: Record, place: Record) -> tuple[int, int]:
     if place.order_type == LIMIT:
         amount = holds.buy_hold(terms, place.price, place.qty)
         return amount, amount - place.price * place.qty * terms.multiplier
-    amount = holds.available_for(state, place.account, terms, BUY)
+    amount = holds.available_for(state, place.account, place.instrument, BUY)
     return amount, amount
 
 

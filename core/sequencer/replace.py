@@ -122,7 +122,7 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     if reason != 0 or keeps_priority(state, slot, price, leaves):
         return reason
     if state.risk != 0:
-        free = holds.available_for(state, order.account, terms, cold.side)
+        free = holds.available_for(state, order.account, cold.instrument, cold.side)
         more = new_hold(terms, cold.side, price, leaves) - holds.hold_of(terms, order, cold)
         if more > free:
             buying = cold.side == BUY
