@@ -82,7 +82,11 @@ class Core:
         self.state = State(limits, id_key, populate=config.populate)
         out = self.output
         self.state.use_ring(out.slots, out.capacity - 1, out.position_at, out.claimed_at)
-        self.recovered = replay_into(self.state, self.recovery, progress)
+        try:
+            self.recovered = replay_into(self.state, self.recovery, progress)
+        except BaseException:  # Refused: nobody will attach, and no later life may come to tidy up.
+            out.segment.unlink()
+            raise
         self.writer = Writer(self.recovery)
         self.counters = create_counters(self.shm, self.epoch)
         run = config.data / "run"

@@ -68,3 +68,5 @@ def test_a_replay_that_differs_from_a_checkpoint_is_refused(tmp_path: Path) -> N
         start(tmp_path)
     assert refused.value.fault is Fault.NONDETERMINISM
     assert refused.value.exit_code == 80
+    uuid8 = next((tmp_path / "journal").iterdir()).name[:8]
+    assert list(Path("/dev/shm").glob(f"outcry-{uuid8}-*")) == []
