@@ -10,6 +10,7 @@ from core.book import depth
 from core.constants import (
     DEPTH_LEVELS_MAX,
     OPEN_ORDERS_PAGE_MAX,
+    ORDER_SLOT_BITS,
     ORDER_SLOT_MASK,
     REPLY_BYTES,
 )
@@ -76,6 +77,7 @@ NAME_AT: Final = offset_of(NAME_REPLY, "name")
 ITEM_BYTES: Final = AMOUNT_ITEM.itemsize
 assert 2 * ((DEPTH_LEVELS_MAX + DEPTH_PER_REPLY - 1) // DEPTH_PER_REPLY) <= REPLIES_MAX
 
+STALE_ID: Final = Reason.STALE_ID.value
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 UNKNOWN_KIND: Final = Reason.UNKNOWN_KIND.value
@@ -167,17 +169,22 @@ def write_order(state: Record, slot: int, address: int) -> None:
 
 @kernel
 def answer_order(state: Record, query: Record, replies: int) -> None:
-    """By order id; account 0 asks for anybody's."""
+    """By order id; account 0 asks for anybody's.  STALE_ID: the slot had an order with this id, or
+    could have had, and has a newer one or none: whose it was is not known any more."""
+    reply = order_reply_at(replies)
+    reply.reason = UNKNOWN_ORDER
     slot = query.order_id & ORDER_SLOT_MASK
-    found = 0 < slot <= state.slots_used and query.order_id > 0
-    if found:
-        order = order_row(state, slot)
-        found = order.order_id == query.order_id
-        found = found and (query.account == 0 or order.account == query.account)
-    if found:
-        write_order(state, slot, replies)
-    else:
-        order_reply_at(replies).reason = UNKNOWN_ORDER
+    if not 0 < slot <= state.slots_used or query.order_id <= 0:
+        return
+    order = order_row(state, slot)
+    if order.order_id == query.order_id:
+        if query.account == 0 or order.account == query.account:
+            reply.reason = 0
+            write_order(state, slot, replies)
+        return
+    newer = order.order_id == 0 or order.order_id > query.order_id
+    if newer and query.order_id >> ORDER_SLOT_BITS <= state.sequence:
+        reply.reason = STALE_ID
 
 
 @kernel

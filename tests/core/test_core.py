@@ -10,9 +10,11 @@ from core.journal.config import JournalConfig
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import RELAXED
 from core.limits import SMALL
+from core.reasons import Reason
 from core.ring import attach_inbound, offer
 from core.sequencer.checkpoint import payload_of
 from core.sequencer.core import Core, CoreConfig
+from core.sequencer.runner import Runner
 from core.sequencer.sequencer import turn
 from core.wake import BLOCK
 
@@ -70,3 +72,44 @@ def test_a_replay_that_differs_from_a_checkpoint_is_refused(tmp_path: Path) -> N
     assert refused.value.exit_code == 80
     uuid8 = next((tmp_path / "journal").iterdir()).name[:8]
     assert list(Path("/dev/shm").glob(f"outcry-{uuid8}-*")) == []
+
+
+def test_an_order_whose_row_is_gone_is_stale_not_unknown() -> None:
+    limits = SMALL._replace(closed_keep=1)
+    runner = Runner(limits, (1, 3, 5, 7), risk=False)
+    rows = np.zeros(7, m.PLACE)
+    rows["sequence"] = rows["timestamp_ns"] = np.arange(1, 8)
+    rows["schema"], rows["slots"] = m.SCHEMA, 1
+    names = ("USD", "BTC")
+    for place, name in enumerate(names):
+        rows[place]["kind"], rows[place]["client_order_id"] = m.CREATE_ASSET, m.packed(name, 36)
+    rows[2]["kind"], rows[2]["client_order_id"] = m.CREATE_ACCOUNT, m.packed("alice", 36)
+    runner.apply(rows[:3].view(np.uint8))
+    instrument = np.zeros(1, m.NEW_INSTRUMENT)
+    instrument["kind"], instrument["schema"], instrument["slots"] = m.CREATE_INSTRUMENT, 1, 2
+    instrument["sequence"] = instrument["timestamp_ns"] = 4
+    instrument["symbol"] = m.packed("BTC-USD", 36)
+    instrument["instrument_type"] = instrument["matching"] = 1
+    instrument["tick"] = instrument["lot"] = 1
+    instrument["base_asset"], instrument["quote_asset"] = 2, 1
+    more = np.zeros(1, m.NEW_INSTRUMENT_SLOT_2)
+    more["phase"] = m.PHASE_OPEN
+    runner.apply(np.concatenate([instrument.view(np.uint8), more.view(np.uint8)]))
+    for row in rows[4:7]:
+        row["kind"], row["account"], row["instrument"] = m.PLACE_ORDER, 3, 1
+        row["side"], row["order_type"], row["time_in_force"] = m.BUY, m.LIMIT, m.IOC
+        row["price"], row["qty"] = 5, 1
+    runner.apply(rows[4:7].view(np.uint8))
+    accepted = [e for e in runner.events() if e["kind"] == m.ORDER_ACCEPTED]
+    first, last = int(accepted[0]["order_id"]), int(accepted[-1]["order_id"])
+
+    assert told(runner, last) == Reason.NONE
+    assert told(runner, first) == Reason.STALE_ID
+    assert told(runner, 9 << 22 | 1) == Reason.UNKNOWN_ORDER  # No such sequence yet.
+    assert told(runner, 1 << 22 | 99) == Reason.UNKNOWN_ORDER  # No such slot.
+
+
+def told(runner: Runner, order_id: int) -> Reason:
+    query = np.zeros(1, m.QUERY)
+    query["kind"], query["account"], query["order_id"] = m.QUERY_ORDER, 3, order_id
+    return Reason(int(runner.query(query.tobytes())[0]["reason"]))
