@@ -25,7 +25,11 @@ LIMITS: Final = record(
         ("workflows_max", "<i8"),  # Kept.
         ("extras_max", "<i8"),  # Kept: stops, icebergs, groups, tags.
         ("id_key", "<i8", (4,)),  # Key of the hash of client order ids.
-        ("reserved", "<i8", (16,)),
+        ("base_sequence", "<i8"),  # This journal goes on from there; 0: from nothing.
+        ("generation", "<i8"),  # 0: the first; an upgrade begins the next one.
+        ("base_uuid", "u1", (16,)),  # Of the journal before.
+        ("base_hash", "u1", (16,)),  # The state hash at ``base_sequence``.
+        ("reserved", "<i8", (10,)),
     ],
 )
 

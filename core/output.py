@@ -20,6 +20,7 @@ from core.atomics import (
     load_acquire,
     load_word,
     store_release,
+    store_word,
 )
 from core.constants import EVENT_BYTES, OUTPUT_EVENTS
 from core.jit import VERIFY, kernel
@@ -44,7 +45,8 @@ OUTPUT_HEADER: Final = record(
     [
         *LINE_0,
         ("position", "<i8"),  # Events published in this epoch.
-        ("line_1_reserved", "<i8", (15,)),
+        ("base_sequence", "<i8"),  # Events of later sequences are, or were, in this ring.
+        ("line_1_reserved", "<i8", (14,)),
         ("claimed", "<i8"),  # Slots of events below this may be being written.
         ("line_2_reserved", "<i8", (15,)),
         ("sleeping", "<i8"),  # The core: 1 while it waits on its FIFO.
@@ -52,6 +54,7 @@ OUTPUT_HEADER: Final = record(
     ],
 )
 POSITION_AT: Final = offset_of(OUTPUT_HEADER, "position")
+BASE_AT: Final = offset_of(OUTPUT_HEADER, "base_sequence")
 CLAIMED_AT: Final = offset_of(OUTPUT_HEADER, "claimed")
 SLEEPING_AT: Final = offset_of(OUTPUT_HEADER, "sleeping")
 
@@ -180,6 +183,15 @@ class OutputRing:
     def position(self) -> int:
         """Events published in this epoch."""
         return load_word(self.position_at)
+
+    @property
+    def base_sequence(self) -> int:
+        """The newest sequence whose events were never in this epoch's ring."""
+        return load_word(self.segment.address + BASE_AT)
+
+    @base_sequence.setter
+    def base_sequence(self, sequence: int) -> None:
+        store_word(self.segment.address + BASE_AT, sequence)
 
     def close(self) -> None:
         """Unmap; the end must not be used any more."""

@@ -104,6 +104,12 @@ class Segment:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def rename(self, name: str, epoch: int) -> None:
+        """Give a segment that was not published yet another name and epoch."""
+        (DIRECTORY / self.name).rename(DIRECTORY / name)
+        self.name = name
+        store_word(self.address + offset_of(SEGMENT, "epoch"), epoch)
+
     def unlink(self) -> None:
         """Remove the name; processes that have it mapped keep it."""
         (DIRECTORY / self.name).unlink(missing_ok=True)

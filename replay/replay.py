@@ -4,14 +4,14 @@ Each CHECKPOINT of the journal says where the live core was; the replayed state 
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
 from core.jit import entry
-from core.journal import witness
+from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import (
     CHECKPOINT,
@@ -19,13 +19,14 @@ from core.journal.layout import (
     EPOCH_START,
     GENESIS,
 )
-from core.journal.reader import Commands, Special
-from core.journal.recovery import refuse_lost
-from core.journal.segments import segment_path
-from core.journal.verify import locate, open_walk
-from core.limits import from_genesis
+from core.journal.reader import Commands, Special, Walk
+from core.journal.recovery import Known
+from core.journal.segments import inventory, segment_path
+from core.journal.snapshots import SnapshotBad, directories
+from core.journal.verify import judge_end, locate, open_walk
+from core.limits import LIMITS, from_genesis
 from core.messages import COMMAND
-from core.sequencer import checkpoint, invariants
+from core.sequencer import checkpoint, invariants, snapshot
 from core.sequencer.engine import ENGINE_VERSION, apply_batch
 from core.sequencer.state import PrivateRing, State
 
@@ -53,11 +54,19 @@ class Broken(Exception):
 class Replay:
     """A state at genesis, and the commands that are applied to it."""
 
-    def __init__(self, genesis: bytes, *, check: bool = False) -> None:
+    def __init__(
+        self,
+        genesis: bytes,
+        *,
+        check: bool = False,
+        state: State | None = None,
+        ring_events: int = RING_EVENTS,
+    ) -> None:
+        """``state``: that of a snapshot, else the one of genesis."""
         limits, id_key = from_genesis(genesis)
-        self.state = State(limits, id_key)
-        self._ring = PrivateRing(RING_EVENTS)  # Nobody reads it.
-        self._ring.attach(self.state)
+        self.state = state if state is not None else State(limits, id_key)
+        self.ring = PrivateRing(ring_events)
+        self.ring.attach(self.state)
         entry(apply_batch)  # Loaded now, so that it is not measured.
         self._check = check
         self.commands = 0
@@ -66,13 +75,11 @@ class Replay:
 
     def apply(self, slots: Slots) -> None:
         """Apply whole commands; Broken when ``check`` was asked for and an invariant breaks."""
-        begun_ns = monotonic_ns()
         if self._check:
             self._apply_checked(slots)
         else:
             address = slots.ctypes.data
             self.commands += int(apply_batch(self.state.address, address, len(slots)))
-        self.elapsed_ns += monotonic_ns() - begun_ns
 
     def _apply_checked(self, slots: Slots) -> None:
         place = 0
@@ -114,40 +121,121 @@ class Replay:
         }
 
 
-def run(data: Path, *, to: int | None = None, check: bool = False) -> dict[str, Any]:
-    """Apply the journal of ``data`` from genesis up to sequence ``to`` (None: all of it).
+class Source(NamedTuple):
+    """What is replayed: a state, the walk that goes on from there, and what is known before it."""
+
+    replay: Replay
+    walk: Walk
+    known: Known
+
+
+def source(
+    data: Path,
+    *,
+    to: int | None = None,
+    from_snapshot: bool = False,
+    check: bool = False,
+    ring_events: int = RING_EVENTS,
+) -> Source:
+    """The journal of ``data`` from genesis, or from its newest usable snapshot that is not behind
+    ``to``.  Works beside a live exchange.
+
+    Raises JournalRefused, and NoSuchSequence where the journal no longer begins with genesis.
+    """
+    directory, _uuid = locate(data)
+    numbers = inventory(directory)
+    if not numbers:
+        raise JournalRefused(Fault.MISSING, directory, 0, "there is no segment")
+    genesis = genesis_of(directory) if numbers[0] == 1 else b""
+    base = from_base(genesis)
+    loaded = _snapshot(data, to, newest=from_snapshot) if from_snapshot or base else None
+    if loaded is None:
+        if not genesis:
+            raise NoSuchSequence(
+                f"the journal begins with segment {numbers[0]}, what came before is in snapshots "
+                f"only: use --from-snapshot"
+            )
+        replay = Replay(genesis, check=check, ring_events=ring_events)
+        return Source(replay, open_walk(data, buffers=AHEAD_ITEMS + 2), Known())
+    found = bytes.fromhex(loaded.manifest.genesis)
+    replay = Replay(found, check=check, state=loaded.state, ring_events=ring_events)
+    walk = open_walk(data, start=loaded.manifest.place, buffers=AHEAD_ITEMS + 2)
+    return Source(replay, walk, loaded.known)
+
+
+def newest_source(data: Path, ring_events: int = RING_EVENTS) -> Source:
+    """``source`` from the newest snapshot that can be used, from genesis when there is none."""
+    try:
+        return source(data, from_snapshot=True, ring_events=ring_events)
+    except NoSuchSequence:
+        return source(data, ring_events=ring_events)
+
+
+def _snapshot(data: Path, to: int | None, *, newest: bool) -> snapshot.Loaded:
+    """The newest (or the oldest) snapshot that can be used, not behind ``to``."""
+    bad: list[str] = []
+    places = directories(data)
+    for directory in places if newest else reversed(places):
+        if to is not None and int(directory.name) > to:
+            continue
+        try:
+            return snapshot.load(directory)
+        except SnapshotBad as error:
+            bad.append(str(error))
+    said = "; ".join(bad) or "there is none"
+    behind = f" of sequence {to} or before" if to is not None else ""
+    raise NoSuchSequence(f"--from-snapshot: no snapshot{behind} can be used: {said}")
+
+
+def genesis_of(directory: Path) -> bytes:
+    """The payload of the GENESIS block of a journal that still has its first segment."""
+    walk = Walk(directory, bytes.fromhex(directory.name.replace("-", "")))
+    first = next(iter(walk), None)
+    if not isinstance(first, Special) or first.kind != GENESIS:
+        raise JournalRefused(Fault.MISSING, directory, 0, "the journal does not begin with GENESIS")
+    return first.payload
+
+
+def from_base(genesis: bytes) -> int:
+    """The sequence of the snapshot that a journal goes on from; 0: it begins with nothing."""
+    return int(np.frombuffer(genesis, LIMITS)["base_sequence"][0]) if genesis else 0
+
+
+def run(
+    data: Path, *, to: int | None = None, check: bool = False, from_snapshot: bool = False
+) -> dict[str, Any]:
+    """Apply the journal of ``data`` up to sequence ``to`` (None: all of it).
 
     ``check``: all invariants after each of the first commands, then after one in CHECKED_EVERY,
     and at the end.  Raises JournalRefused, NoSuchSequence and Broken.
     """
-    directory, uuid = locate(data)
-    witnessed = witness.read(directory, uuid)
-    walk = open_walk(data, watch=witnessed.sequence)
-    items = iter(walk)
-    first = next(items, None)
-    if not isinstance(first, Special) or first.kind != GENESIS:
-        raise JournalRefused(Fault.MISSING, data, 0, "the journal does not begin with GENESIS")
-    replay = Replay(first.payload, check=check)
-    for item in items:
-        if isinstance(item, Special) and item.kind == EPOCH_START:
-            refuse_engine(item, segment_path(directory, item.segment_no))
+    replay, walk, _ = source(data, to=to, from_snapshot=from_snapshot, check=check)
+    begun_ns = monotonic_ns()
+    for item in read_ahead(walk):
         if isinstance(item, Commands):
             replay.apply(item.slots if to is None else up_to(item, to))
             if to is not None and item.last_sequence >= to:
                 break
-        elif item.kind == CHECKPOINT:
-            differs = replay.difference(item.payload)
-            if differs:
-                path = segment_path(directory, item.segment_no)
-                raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, differs)
-    if walk.tail is not None:  # The end was seen, so it can be judged.
-        refuse_lost(walk.tail, directory, witnessed, walk.state)
+        else:
+            compare(replay, item, segment_path(walk.directory, item.segment_no))
+    replay.elapsed_ns = monotonic_ns() - begun_ns
+    judge_end(data, walk)
     last = replay.state["sequence"]
     if to is not None and last != to:
         raise NoSuchSequence(f"--to: the journal has no sequence {to}; it ends with {last}")
     if check:
         replay.check()
     return replay.result()
+
+
+def compare(replay: Replay, item: Special, path: Path) -> None:
+    """JournalRefused when a CHECKPOINT differs from the replay, or an epoch is another engine's."""
+    if item.kind == EPOCH_START:
+        refuse_engine(item, path)
+    elif item.kind == CHECKPOINT:
+        differs = replay.difference(item.payload)
+        if differs:
+            raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, differs)
 
 
 def refuse_engine(epoch: Special, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The bytes of one segment in memory: mapped when sealed, read past the page cache when not."""
 
+import ctypes
 import errno
 import mmap
 import os
@@ -14,31 +15,41 @@ from core.memory import address_of_buffer
 
 CHUNK_BYTES: Final = 4 << 20
 PAGE_BYTES: Final = 4096
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class Content:
     """Bytes of a segment at ``address``; keep the object as long as the address is used.
 
     ``direct``: a private copy of what the disk holds (O_DIRECT where possible), which ``reload``
-    refreshes.  Otherwise a read-only mapping of the file.
+    refreshes.  Otherwise a read-only mapping of the file where the page cache has it, else such a
+    copy too: read in large parts it comes almost twice as fast as by page faults.  ``room`` is the
+    memory of an older Content that nobody uses any more.
     """
 
-    def __init__(self, path: Path, *, direct: bool) -> None:
+    def __init__(self, path: Path, *, direct: bool, room: mmap.mmap | None = None) -> None:
         self.path = path
-        self._direct = direct
         fd = open_file(path, os.O_RDONLY)
         try:
             self.size = os.fstat(fd).st_size
-            if direct or self.size == 0:
-                self._owner = mmap.mmap(-1, max(self.size, PAGE_BYTES))
+            mapped = None if direct or self.size == 0 else _mapping(fd, self.size)
+            self._direct = mapped is None
+            if mapped is not None:
+                self._owner = mapped
+            elif room is not None and len(room) == self.size:
+                self._owner = room
             else:
-                self._owner = mmap.mmap(fd, self.size, prot=mmap.PROT_READ)
-                self._owner.madvise(mmap.MADV_SEQUENTIAL)
+                self._owner = mmap.mmap(-1, max(self.size, PAGE_BYTES))
         finally:
             os.close(fd)
         self.address = address_of_buffer(self._owner)
-        if direct:
+        if self._direct:
             self.reload(0)
+
+    @property
+    def room(self) -> mmap.mmap | None:
+        """Memory that the next Content may use when this one is done with; None: a mapping."""
+        return self._owner if self._direct else None
 
     @property
     def array(self) -> "np.ndarray[Any, np.dtype[np.uint8]]":
@@ -75,6 +86,19 @@ class Content:
     def is_zero(self, offset: int) -> bool:
         """Whether everything from ``offset`` (a multiple of 8) on is zero."""
         return bool(is_zero(self.address + offset, self.size - offset))
+
+
+def _mapping(fd: int, size: int) -> mmap.mmap | None:
+    """The file mapped, if most of it is in the page cache."""
+    mapped = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+    pages = np.zeros(-(-size // PAGE_BYTES), np.uint8)
+    address = address_of_buffer(mapped)
+    length, vector = ctypes.c_size_t(size), ctypes.c_void_p(pages.ctypes.data)
+    told = _LIBC.mincore(ctypes.c_void_p(address), length, vector) == 0
+    if told and np.count_nonzero(pages & 1) * 8 < len(pages) * 7:
+        return None
+    mapped.madvise(mmap.MADV_SEQUENTIAL)
+    return mapped
 
 
 def is_all_zero(path: Path) -> bool:

@@ -32,6 +32,7 @@ class Fault(StrEnum):
     SEQUENCE = "SEQUENCE"  # Complete and checksummed, but sequences, times or epochs do not go on.
     RECORD = "RECORD"  # A command whose own checksum or size is wrong.
     LOST_ACKED = "LOST_ACKED"  # A witness or a durable_sequence is ahead of the journal.
+    SNAPSHOT = "SNAPSHOT"  # No snapshot can be used, or it is of another history.
     WITNESS = "WITNESS"  # The witness is damaged, or saw another history.
     ENGINE_VERSION = "ENGINE_VERSION"
     NONDETERMINISM = "NONDETERMINISM"  # Replay does not come to where a CHECKPOINT says.

@@ -5,22 +5,27 @@ changed before everything was judged; what is cut away is first copied to ``quar
 follows (``Walk`` again, by the sequencer), then ``Writer`` fences with EPOCH_START.
 """
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from core.clock import realtime_ns
 from core.constants import SEQUENCE_JUMP
 from core.journal import create, segments, witness
-from core.journal.access import structure
+from core.journal.access import block_row
+from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.config import JournalConfig, boot_id, check
+from core.journal.content import Content
 from core.journal.errors import Fault, JournalConfiguration, JournalError, JournalRefused
 from core.journal.header import Header
 from core.journal.layout import (
+    ALIGN_RELAXED,
+    BLOCK,
+    BLOCK_MAGIC,
     EPOCH_PAYLOAD,
     EPOCH_START,
     GENESIS,
@@ -28,41 +33,20 @@ from core.journal.layout import (
     MARKER_CLOSED,
     MARKER_PAYLOAD,
     RELAXED,
+    SEGMENT,
+    SEGMENT_HEADER_BYTES,
     SYNC,
 )
 from core.journal.lock import Lock, acquire
+from core.journal.place import Place
 from core.journal.reader import Commands, Special, Walk
+from core.journal.snapshots import newest_sequence
 from core.journal.tail import CLEAN, LOST, Tail
+from core.journal.truncation import Cut, cut_of, pending, truncate
 from core.journal.witness import Witness
-from core.layout import record
 from core.limits import from_genesis
-from core.memory import address_of_buffer
 
-CHUNK_BYTES: Final = 1 << 20
 HINT_UPGRADE: Final = "check out that version, or run 'outcry upgrade'"
-
-TRUNCATION: Final = record(
-    "the file ``truncation``: a cut that the next EPOCH_START will record",
-    64,
-    [
-        ("last_sequence", "<i8"),
-        ("next_sequence", "<i8"),
-        ("segment_no", "<i8"),
-        ("offset", "<i8"),
-        ("extent", "<i8"),
-        ("wall_ns", "<i8"),
-        ("reserved", "<i8", (2,)),
-    ],
-)
-truncation_row: Final = structure(TRUNCATION)
-
-
-class Cut(NamedTuple):
-    """What was taken away at the tail; ``extent`` 0: nothing."""
-
-    segment_no: int = 0
-    offset: int = 0
-    extent: int = 0
 
 
 @dataclass
@@ -93,14 +77,10 @@ class Recovery:
     closed: bool  # The last process stopped cleanly.
     spares: list[int] = field(default_factory=list)
 
-    def walk(self) -> Walk:
-        """Read the journal again, for replay."""
-        return Walk(self.directory, self.uuid)
-
 
 @dataclass
-class _Seen:
-    """What the special blocks said on the way."""
+class Known:
+    """What the special blocks said, up to some place; a snapshot keeps it for what it spares."""
 
     genesis: bytes = b""
     engine_version: int | None = None
@@ -116,6 +96,7 @@ class _Seen:
             return
         if item.kind == GENESIS:
             self.genesis = item.payload
+            self.next_sequence = int(item.block["first_sequence"])
             self.closed = True
         elif item.kind == EPOCH_START:
             epoch: Any = np.frombuffer(item.payload, EPOCH_PAYLOAD)[0]
@@ -127,11 +108,23 @@ class _Seen:
             self.closed = int(marker["cause"]) == MARKER_CLOSED
 
 
-def recover(data: Path, config: JournalConfig) -> Recovery:
-    """Open the journal of ``data``, making one where that is allowed.
+class Opening(NamedTuple):
+    """A journal that is locked and settled, and not yet read."""
 
-    Raises JournalBusy (75), JournalConfiguration (78), JournalRefused (80).  The lock is held by
-    the returned ``Recovery`` and given up when this raises.
+    data: Path
+    directory: Path
+    uuid: bytes
+    lock: Lock
+    config: JournalConfig
+    witnessed: Witness
+    created: bool  # It is new: it holds GENESIS only.
+
+
+def begin(data: Path, config: JournalConfig) -> Opening:
+    """Lock the journal of ``data``, making one where that is allowed, and settle it.
+
+    Raises JournalBusy (75), JournalConfiguration (78), JournalRefused (80); the lock is given up
+    then.
     """
     check(config)
     if config.durability == SYNC and not config.allow_volatile:
@@ -139,10 +132,49 @@ def recover(data: Path, config: JournalConfig) -> Recovery:
     if create.may_create(data):
         create.mark(data)
     lock = acquire(data)
-    try:
+    with _giving_up(lock, data):
         created = (data / segments.INIT_NAME).exists()
         create.finish(data, config)
-        return _recover(data, config, lock, created=created)
+        directory = segments.journal_directory(data)
+        if directory is None:
+            root = data / segments.JOURNAL_NAME
+            raise JournalRefused(Fault.MISSING, root, 0, "the journal is gone", create.HINT_PLACE)
+        uuid = bytes.fromhex(directory.name.replace("-", ""))
+        for path in _ours(data, directory):
+            segments.refuse_permissions(path)
+        _settle(directory)
+        witnessed = witness.read(directory, uuid)
+        return Opening(data, directory, uuid, lock, config, witnessed, created)
+
+
+def finish(
+    opening: Opening,
+    take: Callable[[Commands | Special], None] | None = None,
+    *,
+    start: Place | None = None,
+    known: Known | None = None,
+    ahead: bool = True,
+) -> Recovery:
+    """Read the journal once, giving every item to ``take``, judge its end, cut away what may be.
+
+    ``start``: the place of the snapshot that the reader has, ``known`` what it kept besides.
+    Nothing is changed on the disk before everything was read, taken and judged.  Raises
+    JournalRefused, JournalConfiguration, and what ``take`` raises; the lock is given up then.
+    """
+    with _giving_up(opening.lock, opening.data):
+        return _finish(opening, take, start, known or Known(), ahead=ahead)
+
+
+def recover(data: Path, config: JournalConfig) -> Recovery:
+    """``begin`` and ``finish`` from genesis, for who needs no state."""
+    return finish(begin(data, config))
+
+
+@contextlib.contextmanager
+def _giving_up(lock: Lock, data: Path) -> Iterator[None]:
+    """Give the lock up when anything is raised; OSError becomes JournalError."""
+    try:
+        yield
     except OSError as error:
         lock.close()
         raise JournalError(f"journal of {data}: {error}") from error
@@ -151,35 +183,39 @@ def recover(data: Path, config: JournalConfig) -> Recovery:
         raise
 
 
-def _recover(data: Path, config: JournalConfig, lock: Lock, *, created: bool) -> Recovery:
-    directory = segments.journal_directory(data)
-    if directory is None:
-        root = data / segments.JOURNAL_NAME
-        raise JournalRefused(Fault.MISSING, root, 0, "the journal is gone", create.HINT_PLACE)
-    uuid = bytes.fromhex(directory.name.replace("-", ""))
-    for path in _ours(data, directory):
-        segments.refuse_permissions(path)
-    _settle(directory)
-    witnessed = witness.read(directory, uuid)
-    walk = Walk(directory, uuid, watch=witnessed.sequence)
-    seen = _Seen()
-    for item in walk:
+def _finish(
+    opening: Opening,
+    take: Callable[[Commands | Special], None] | None,
+    start: Place | None,
+    seen: Known,
+    *,
+    ahead: bool,
+) -> Recovery:
+    directory, config, witnessed = opening.directory, opening.config, opening.witnessed
+    watch, buffers = witnessed.sequence, AHEAD_ITEMS + 2
+    walk = Walk(directory, opening.uuid, start=start, watch=watch, buffers=buffers)
+    for item in read_ahead(walk) if ahead else walk:
         seen.take(item)
+        if isinstance(item, Special) and item.kind in (GENESIS, EPOCH_START):
+            _refuse_change(directory, config, seen)
+        if take is not None:
+            take(item)
     tail, header, state = walk.tail, walk.header, walk.state
     assert tail is not None
     assert header is not None
-    refuse_lost(tail, directory, witnessed, state)
+    seen_by_snapshot = newest_sequence(opening.data, opening.uuid)
+    refuse_lost(tail, directory, witnessed, walk, seen_by_snapshot)
     _refuse_change(directory, config, seen)
     next_sequence = _next_sequence(directory, header, tail, seen)
     segments.remove_unfinished(directory)
     if tail.kind != CLEAN:
-        _truncate(directory, tail, int(state.last_sequence), next_sequence)
-    cut = _cut(directory, int(state.last_sequence))
+        truncate(directory, tail, int(state.last_sequence), next_sequence)
+    cut = cut_of(directory, int(state.last_sequence))
     return Recovery(
-        data=data,
+        data=opening.data,
         directory=directory,
-        uuid=uuid,
-        lock=lock,
+        uuid=opening.uuid,
+        lock=opening.lock,
         config=config,
         header=header,
         offset=int(state.offset),
@@ -194,12 +230,34 @@ def _recover(data: Path, config: JournalConfig, lock: Lock, *, created: bool) ->
         timestamp_ns=int(state.timestamp_ns),
         genesis=seen.genesis,
         cut=cut,
-        created=created,
+        created=opening.created,
         blocks=int(state.blocks),
         commands=int(state.commands),
         closed=seen.closed,
         spares=walk.spares,
     )
+
+
+def hint(directory: Path) -> tuple[int, int]:
+    """(last sequence, epoch) as the newest block says that looks like one: for progress and names.
+
+    Nothing is checked, so nothing may depend on it.
+    """
+    numbers = segments.inventory(directory)
+    used = [n for n in numbers if segments.is_activated(segments.segment_path(directory, n))]
+    if not used:
+        return 0, 0
+    content = Content(segments.segment_path(directory, used[-1]), direct=True)
+    row: Any = content.array[: SEGMENT.itemsize].view(SEGMENT)[0]
+    found = int(row["first_sequence"]) - 1, int(row["epoch"])
+    offset = SEGMENT_HEADER_BYTES
+    while offset + BLOCK.itemsize <= content.size:
+        block = block_row(content.address + offset)
+        if block.magic != BLOCK_MAGIC or block.block_bytes < ALIGN_RELAXED:
+            break
+        found = int(block.last_sequence), int(block.epoch)
+        offset += int(block.block_bytes)
+    return found
 
 
 def _ours(data: Path, directory: Path) -> Iterator[Path]:
@@ -222,26 +280,33 @@ def _settle(directory: Path) -> None:
     segments.sync_directory(directory)
 
 
-def refuse_lost(tail: Tail, directory: Path, witnessed: Witness, state: Any) -> None:
+def refuse_lost(
+    tail: Tail, directory: Path, witnessed: Witness, walk: Walk, seen_by_snapshot: int
+) -> None:
     """Raise JournalRefused when a witness or a later header proves that durable data is gone."""
+    state = walk.state
     last = int(state.last_sequence)
     path = directory / segments.WITNESS_NAME
-    if tail.durable_sequence > last:
-        detail = (
-            f"the journal ends at {last}, a later header says {tail.durable_sequence} was durable"
-        )
-        raise JournalRefused(Fault.LOST_ACKED, tail.path, tail.offset, detail)
-    if witnessed.sequence > last:
-        detail = f"the journal ends at {last}, the witness saw {witnessed.sequence}"
-        raise JournalRefused(Fault.LOST_ACKED, tail.path, tail.offset, detail)
-    if witnessed.sequence:
-        found = (int(state.watch_a), int(state.watch_b))
-        if not state.watch_found or found != witnessed.chain:
-            detail = f"another history: the chain at {witnessed.sequence} is not the witness's"
-            raise JournalRefused(Fault.WITNESS, path, 0, detail)
+    for who, sequence in (
+        ("a later header says", tail.durable_sequence),
+        ("the witness saw", witnessed.sequence),
+        ("there is a snapshot of", seen_by_snapshot),
+    ):
+        if sequence > last:
+            detail = f"the journal ends at {last}, {who} {sequence}"
+            raise JournalRefused(Fault.LOST_ACKED, tail.path, tail.offset, detail)
+    known = walk.start
+    if witnessed.sequence <= walk.base and not (known and witnessed.sequence == known.sequence):
+        return
+    found = (int(state.watch_a), int(state.watch_b)) if state.watch_found else None
+    if known and witnessed.sequence == known.sequence:
+        found = known.chain
+    if found != witnessed.chain:
+        detail = f"another history: the chain at {witnessed.sequence} is not the witness's"
+        raise JournalRefused(Fault.WITNESS, path, 0, detail)
 
 
-def _refuse_change(directory: Path, config: JournalConfig, seen: _Seen) -> None:
+def _refuse_change(directory: Path, config: JournalConfig, seen: Known) -> None:
     """Limits are the journal's for ever, the engine version until an upgrade."""
     limits, _key = from_genesis(seen.genesis)
     changed = [
@@ -266,11 +331,11 @@ def _lost(expected: int, following: int) -> tuple[int, int]:
     return (0, 0) if following == expected else (expected, following - 1)
 
 
-def _next_sequence(directory: Path, header: Header, tail: Tail, seen: _Seen) -> int:
+def _next_sequence(directory: Path, header: Header, tail: Tail, seen: Known) -> int:
     """The next sequence to give: far away when clients may have seen some that are lost."""
-    pending = _pending(directory)
-    if pending is not None and pending.next_sequence > seen.next_sequence:
-        return int(pending.next_sequence)
+    noted = pending(directory)
+    if noted is not None and noted.next_sequence > seen.next_sequence:
+        return int(noted.next_sequence)
     far = seen.next_sequence - 1 + SEQUENCE_JUMP
     if tail.kind == LOST:
         return far
@@ -281,53 +346,3 @@ def _next_sequence(directory: Path, header: Header, tail: Tail, seen: _Seen) -> 
     if header.durability == RELAXED and not seen.closed and rebooted:
         return far
     return seen.next_sequence
-
-
-def _pending(directory: Path) -> Any | None:
-    """The cut that a process made and did not live to record in EPOCH_START."""
-    path = directory / segments.TRUNCATION_NAME
-    if not path.exists():
-        return None
-    raw = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    if raw.size != TRUNCATION.itemsize:
-        detail = f"expected {TRUNCATION.itemsize} bytes, got {raw.size}"
-        raise JournalRefused(Fault.INVENTORY, path, 0, detail)
-    return np.frombuffer(raw, TRUNCATION).view(np.recarray)[0]
-
-
-def _cut(directory: Path, last_sequence: int) -> Cut:
-    pending = _pending(directory)
-    if pending is None or int(pending.last_sequence) != last_sequence:
-        return Cut()
-    return Cut(int(pending.segment_no), int(pending.offset), int(pending.extent))
-
-
-def _truncate(directory: Path, tail: Tail, last_sequence: int, next_sequence: int) -> None:
-    """Copy the tail to quarantine, note the cut, write zeros over it, read them back."""
-    quarantine = directory / segments.QUARANTINE_NAME
-    quarantine.mkdir(mode=segments.DIRECTORY_MODE, exist_ok=True)
-    fd = segments.open_file(tail.path, os.O_RDWR)
-    try:
-        cut_away = os.pread(fd, tail.extent, tail.offset)
-        now_ns = realtime_ns()
-        name = f"{tail.path.stem}-{tail.offset}-{now_ns}.torn"
-        segments.write_file(quarantine / name, cut_away)
-        segments.sync_directory(directory)
-        note = np.zeros(TRUNCATION.itemsize, np.uint8)
-        row = truncation_row(address_of_buffer(note))
-        row.last_sequence, row.next_sequence = last_sequence, next_sequence
-        row.segment_no, row.offset, row.extent = tail.segment_no, tail.offset, tail.extent
-        row.wall_ns = now_ns
-        segments.write_file(directory / segments.TRUNCATION_NAME, note.tobytes())
-        for offset in range(0, tail.extent, CHUNK_BYTES):
-            size = min(CHUNK_BYTES, tail.extent - offset)
-            if os.pwrite(fd, bytes(size), tail.offset + offset) != size:
-                raise OSError(f"short write of {tail.path}")
-        os.fsync(fd)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        if os.pread(fd, tail.extent, tail.offset).count(0) != tail.extent:
-            raise JournalRefused(
-                Fault.CORRUPT_TAIL, tail.path, tail.offset, "zeros were written, but not read back"
-            )
-    finally:
-        os.close(fd)

@@ -17,7 +17,7 @@ from core.messages import COMMAND
 
 SCAN: Final = record(
     "state of a scan; the first half is the place, the second what is expected next",
-    256,
+    320,
     [
         ("base", "<i8"),  # Address of the segment's bytes.
         ("size", "<i8"),
@@ -47,7 +47,14 @@ SCAN: Final = record(
         ("segment_blocks", "<i8"),
         ("last_kind", "<i8"),
         ("command_ns", "<i8"),  # Time of the newest command.
-        ("reserved", "<i8", (4,)),
+        ("limit", "<i8"),  # Not 0: no DATA block that ends above this sequence is taken.
+        ("segment_no", "<i8"),
+        ("data_segment_no", "<i8"),  # The newest DATA block: where it lies, the chain after it.
+        ("data_offset", "<i8"),
+        ("data_block_no", "<i8"),
+        ("data_chain_a", "<i8"),
+        ("data_chain_b", "<i8"),
+        ("reserved", "<i8", (5,)),
     ],
 )
 scan_at: Final = pointer(SCAN)
@@ -67,6 +74,7 @@ BAD_SEQUENCE: Final = 14
 BAD_TIME: Final = 15
 BAD_EPOCH: Final = 16
 BAD_RECORD: Final = 17
+LIMITED: Final = 18
 FAULT_TEXT: Final = {
     0: "no fault",
     1: "zeros",
@@ -83,6 +91,7 @@ FAULT_TEXT: Final = {
     15: "time goes back",
     16: "the epoch does not go on",
     17: "a command has a wrong checksum, size or sequence",
+    18: "behind the sequence up to which was asked for",
 }
 
 
@@ -102,6 +111,9 @@ def scan(state: int) -> int:
         if block.kind != DATA:
             scan.fault = 0
             return SPECIAL
+        if scan.limit != 0 and block.last_sequence > scan.limit:
+            scan.fault = LIMITED
+            return STOP
         slots = block.payload_bytes // SLOT_BYTES
         if scan.slots + slots > scan.target_slots:
             scan.fault = 0
@@ -180,6 +192,12 @@ def accept(state: int) -> int:
     scan = scan_at(state)
     block = block_at(scan.base + scan.offset)
     length = block.block_bytes
+    if block.kind == DATA:
+        scan.data_segment_no = scan.segment_no
+        scan.data_offset = scan.offset
+        scan.data_block_no = block.block_no
+        scan.data_chain_a = block.chain_a
+        scan.data_chain_b = block.chain_b
     scan.offset += length
     scan.block_no += 1
     scan.blocks += 1

@@ -176,17 +176,24 @@ def remove_unfinished(directory: Path) -> None:
 
 def spare_count(directory: Path) -> tuple[int, int]:
     """(number of the newest segment in use, how many empty ones follow it)."""
-    numbers = sorted(
+    used = newest_in_use(directory)
+    return used, sum(1 for number in _numbers(directory) if number > used)
+
+
+def newest_in_use(directory: Path) -> int:
+    """Number of the newest segment that is not empty; 0: there is none."""
+    for number in reversed(_numbers(directory)):
+        if is_activated(segment_path(directory, number)):
+            return number
+    return 0
+
+
+def _numbers(directory: Path) -> list[int]:
+    return sorted(
         int(match.group(1))
         for entry in os.listdir(directory)
         if (match := SEGMENT_NAME.fullmatch(entry))
     )
-    used = 0
-    for number in reversed(numbers):
-        if is_activated(segment_path(directory, number)):
-            used = number
-            break
-    return used, sum(1 for number in numbers if number > used)
 
 
 def file_system(path: Path) -> str:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.journal import witness
+from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.create import HINT_PLACE
 from core.journal.errors import Fault, JournalRefused
 from core.journal.lock import is_held
+from core.journal.place import Place
 from core.journal.reader import Walk
 from core.journal.recovery import refuse_lost
-from core.journal.segments import JOURNAL_NAME, journal_directory
+from core.journal.segments import JOURNAL_NAME, inventory, journal_directory, segment_path
+from core.journal.snapshots import manifests, newest_sequence
 
 
 class Verified(NamedTuple):
@@ -25,13 +28,46 @@ class Verified(NamedTuple):
     live: bool  # A writer was at work.
 
 
-def open_walk(data: Path, *, watch: int = 0) -> Walk:
-    """A walk through the journal of ``data``, beside whoever writes it.
+def open_walk(
+    data: Path, *, start: Place | None = None, oldest: bool = False, buffers: int = 1
+) -> Walk:
+    """A walk through the journal of ``data``, beside whoever writes it; it watches for the chain of
+    the witness.
 
     Raises JournalRefused when there is no journal.
     """
     directory, uuid = locate(data)
-    return Walk(directory, uuid, watch=watch, is_live=_live(data))
+    watch = witness.read(directory, uuid).sequence
+    live = _live(data)
+    return Walk(
+        directory, uuid, start=start, oldest=oldest, watch=watch, is_live=live, buffers=buffers
+    )
+
+
+def judge_end(data: Path, walk: Walk) -> None:
+    """JournalRefused when a witness, a snapshot or a header proves that durable data is gone."""
+    if walk.tail is None:  # The end was not seen, so it cannot be judged.
+        return
+    witnessed = witness.read(walk.directory, walk.uuid)
+    if witnessed.sequence != walk.state.watch_sequence:  # Written since, beside a live exchange.
+        witnessed = witness.NOTHING
+    seen = newest_sequence(data, walk.uuid)
+    if _live(data)():  # Made since the walk began, perhaps.
+        seen = 0
+    refuse_lost(walk.tail, walk.directory, witnessed, walk, seen)
+
+
+def _refuse_uncovered(data: Path, directory: Path) -> None:
+    """JournalRefused when segments are missing that no snapshot stands for."""
+    numbers = inventory(directory)
+    if not numbers or numbers[0] == 1:
+        return
+    uuid = bytes.fromhex(directory.name.replace("-", ""))
+    places = [found.place.segment_no for found in manifests(data, uuid)]
+    if max(places, default=0) < numbers[0]:
+        path = segment_path(directory, numbers[0] - 1)
+        detail = "this segment is missing, and there is no snapshot of what it held"
+        raise JournalRefused(Fault.INVENTORY, path, 0, detail)
 
 
 def locate(data: Path) -> tuple[Path, bytes]:
@@ -49,15 +85,15 @@ def _live(data: Path) -> Callable[[], bool]:
 
 def verify(data: Path) -> Verified:
     """Read and check the whole journal; raises JournalRefused at the first fault."""
-    directory, uuid = locate(data)
+    directory, _uuid = locate(data)
     live = is_held(data)
-    witnessed = witness.read(directory, uuid)
-    walk = Walk(directory, uuid, watch=witnessed.sequence, is_live=_live(data))
-    for _ in walk:
+    _refuse_uncovered(data, directory)
+    walk = open_walk(data, oldest=True, buffers=AHEAD_ITEMS + 2)
+    for _ in read_ahead(walk):
         pass
     tail = walk.tail
     assert tail is not None
-    refuse_lost(tail, directory, witnessed, walk.state)
+    judge_end(data, walk)
     return Verified(
         last_sequence=int(walk.state.last_sequence),
         blocks=int(walk.state.blocks),

@@ -18,15 +18,9 @@ from core.constants import BATCH_SLOTS_MAX, REPLY_BYTES, RING_POLL_SLOTS, SLOT_B
 from core.counters import READY, RECOVERED_COMMANDS, STARTED_NS, STATE, create_counters, gauge
 from core.jit import entry
 from core.journal.config import JournalConfig
-from core.journal.errors import Fault, JournalRefused, fail_stop
-from core.journal.layout import CHECKPOINT
-from core.journal.reader import Commands
-from core.journal.recovery import Recovery, recover
-from core.journal.segments import segment_path
+from core.journal.errors import fail_stop
 from core.journal.writer import Writer
-from core.limits import from_genesis
 from core.messages import NAME_REPLY, QUERY, packed
-from core.output import create_output
 from core.ring import create_inbound, create_replies
 from core.sequencer import checkpoint
 from core.sequencer.engine import apply_batch
@@ -44,8 +38,8 @@ from core.sequencer.sequencer import (
     show_state,
     turn,
 )
-from core.sequencer.state import State
-from core.shm import Segment, prefix, unlink_stale
+from core.sequencer.start import Start
+from core.shm import Segment
 from core.wake import Waiter, open_fifo
 
 RECOVERING: Final = 0
@@ -72,21 +66,11 @@ class Core:
     ) -> None:
         """Recover and replay; raises the errors of ``recover``."""
         self.config = config
-        self.recovery = recover(config.data, config.journal)
-        uuid8 = self.recovery.uuid.hex()[:8]
-        self.epoch = self.recovery.epoch + 1
-        self.shm = prefix(uuid8, self.epoch)
-        unlink_stale(uuid8)
-        self.output = create_output(self.shm, self.epoch)
-        limits, id_key = from_genesis(self.recovery.genesis)
-        self.state = State(limits, id_key, populate=config.populate)
-        out = self.output
-        self.state.use_ring(out.slots, out.capacity - 1, out.position_at, out.claimed_at)
-        try:
-            self.recovered = replay_into(self.state, self.recovery, progress)
-        except BaseException:  # Refused: nobody will attach, and no later life may come to tidy up.
-            out.segment.unlink()
-            raise
+        start = Start(config.data, config.journal, populate=config.populate, progress=progress)
+        self.recovery, self.state, self.output = start.recovery, start.state, start.output
+        self.epoch, self.shm = start.epoch, start.shm
+        self.recovered = start.commands
+        self.bad_snapshots = start.bad_snapshots
         self.writer = Writer(self.recovery)
         self.counters = create_counters(self.shm, self.epoch)
         run = config.data / "run"
@@ -222,24 +206,3 @@ class Core:
             segment.unlink()
         for descriptor in (*self.fifos, self.fifo):
             os.close(descriptor)
-
-
-def replay_into(
-    state: State, recovery: Recovery, progress: Callable[[int, int], None] | None = None
-) -> int:
-    """Apply every command of the journal to a fresh state; how many there were.
-
-    JournalRefused when the state is not where a CHECKPOINT says that the live run was.
-    """
-    done = 0
-    for item in recovery.walk():
-        if isinstance(item, Commands):
-            done += int(apply_batch(state.address, item.address, len(item.slots)))
-            if progress is not None:
-                progress(done, recovery.commands)
-        elif item.kind == CHECKPOINT:
-            wrong = checkpoint.difference(state, item.payload)
-            if wrong:
-                path = segment_path(recovery.directory, item.segment_no)
-                raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, wrong)
-    return done

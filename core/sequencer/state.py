@@ -4,8 +4,10 @@ One private mapping holds the STATE record and every table, sized from ``Limits`
 its address is what every kernel gets.
 """
 
+import ctypes
 import hashlib
 import mmap
+import threading
 from typing import Final
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from core import memory
 from core.constants import NAME_BYTES, PAGE_LEVELS, TRIE_TIERS
 from core.jit import kernel
+from core.layout import offset_of
 from core.limits import Limits
 from core.messages import EVENT, packed
 from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
@@ -39,6 +42,29 @@ from core.sequencer.fetch import FETCH_SLOTS
 from core.sequencer.reference import add_account
 
 LINE_BYTES: Final = 64
+POPULATE_BYTES: Final = 16 << 20
+MADV_POPULATE_WRITE: Final = 23  # Linux 5.14; the mmap module does not name it.
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)  # Its calls are made without the GIL.
+COUNTERS: Final = np.dtype(
+    [(name, STATE[name]) for name in (STATE.names or ()) if offset_of(STATE, name) >= COUNTERS_AT]
+)
+SECTIONS: Final = {
+    "counters": COUNTERS,
+    "levels": LEVEL,
+    "orders": ORDER,
+    "cold": COLD,
+    "pages": PAGE,
+    "page_queue": np.dtype("<i4"),
+    "booksides": BOOKSIDE,
+    "closed": np.dtype("<i4"),
+    "id_records": ID_RECORD,
+    "accounts": ACCOUNT,
+    "balances": BALANCE,
+    "positions": POSITION,
+    "assets": ASSET,
+    "instruments": INSTRUMENT,
+    "sessions": SESSION,
+}
 SYSTEM_NAMES: Final = {FEES_ACCOUNT: "fees", OUTSIDE_ACCOUNT: "outside"}
 
 
@@ -90,16 +116,25 @@ class State:
     """The state of one exchange; ``address`` is that of its STATE record."""
 
     def __init__(
-        self, limits: Limits, id_key: tuple[int, ...], *, risk: bool = True, populate: bool = False
+        self,
+        limits: Limits,
+        id_key: tuple[int, ...],
+        *,
+        risk: bool = True,
+        populate: bool = False,
+        blank: bool = False,
     ) -> None:
+        """``blank``: without the accounts of genesis, for rows that are loaded."""
         self.limits = limits
         self._sizes = {
             name: (size + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
             for name, size in tables(limits).items()
         }
         self._owner, self.address = memory.region(STATE.itemsize + sum(self._sizes.values()))
+        self._populating: threading.Thread | None = None
         if populate:
-            self._owner.madvise(getattr(mmap, "MADV_POPULATE_WRITE", 23))
+            self._populating = threading.Thread(target=self._populate, daemon=True)
+            self._populating.start()
         self.header = memory.view(self.address, STATE, 1)
         address = self.address + STATE.itemsize
         for name, size in self._sizes.items():
@@ -119,7 +154,7 @@ class State:
         self.header["session_mask"] = table_mask(limits.sessions_max)
         self.header["id_key"] = np.array(id_key, np.int64)
         self.header["risk"] = int(risk)
-        for account in sorted(SYSTEM_NAMES):
+        for account in () if blank else sorted(SYSTEM_NAMES):
             text = packed(SYSTEM_NAMES[account], NAME_BYTES)
             add_system_account(self.address, text.ctypes.data)
 
@@ -127,6 +162,21 @@ class State:
     def size_bytes(self) -> int:
         """Bytes of the mapping."""
         return STATE.itemsize + sum(self._sizes.values())
+
+    def _populate(self) -> None:
+        """Have every page now, while other things go on: a hint, so its outcome is not asked."""
+        size = STATE.itemsize + sum(self._sizes.values())
+        for place in range(0, size, POPULATE_BYTES):
+            part = min(POPULATE_BYTES, size - place)
+            _LIBC.madvise(
+                ctypes.c_void_p(self.address + place), ctypes.c_size_t(part), MADV_POPULATE_WRITE
+            )
+
+    def populated(self) -> None:
+        """Wait until every page is there."""
+        if self._populating is not None:
+            self._populating.join()
+            self._populating = None
 
     def use_ring(self, ring: int, mask: int, position: int, claimed: int) -> None:
         """Write events into the ring at ``ring`` from its place 0 on: a new epoch."""
@@ -153,48 +203,71 @@ class State:
 
         Hash tables and the trie are left out: they follow from the rows.
         """
-        u1 = np.dtype(np.uint8)
 
-        def used(name: str, rows: int, size: int) -> tuple[str, "np.ndarray"]:  # type: ignore[type-arg]
-            return name, memory.view(self[name], u1, rows * size)
+        def used(name: str, rows: int) -> tuple[str, "np.ndarray"]:  # type: ignore[type-arg]
+            return name, self.rows_at(name, rows)
 
-        counters = memory.view(self.address + COUNTERS_AT, u1, STATE.itemsize - COUNTERS_AT)
-        slots = self["slots_used"] + 1
-        orders = self["arena"] + self["order_base"] * LEVEL.itemsize
-        levels = (self["pages_used"] + 1) * PAGE_LEVELS
         return [
-            ("counters", counters),
-            ("levels", memory.view(self["arena"], u1, levels * LEVEL.itemsize)),
-            ("orders", memory.view(orders, u1, slots * ORDER.itemsize)),
-            used("cold", slots, COLD.itemsize),
-            used("pages", self["pages_used"] + 1, PAGE.itemsize),
+            ("counters", memory.view(self.address + COUNTERS_AT, COUNTERS, 1)),
+            used("levels", (self["pages_used"] + 1) * PAGE_LEVELS),
+            used("orders", self["slots_used"] + 1),
+            used("cold", self["slots_used"] + 1),
+            used("pages", self["pages_used"] + 1),
             ("page_queue", self._ring("page_queue", "queue_first", "queue_count", "queue_mask")),
-            used("booksides", 2 * (self["instruments_used"] + 1), BOOKSIDE.itemsize),
+            used("booksides", 2 * (self["instruments_used"] + 1)),
             ("closed", self._closed()),
-            used("id_records", self["ids_used"] + 1, ID_RECORD.itemsize),
-            used("accounts", self["accounts_used"] + 1, ACCOUNT.itemsize),
-            used("balances", self["balances_used"] + 1, BALANCE.itemsize),
-            used("positions", self["positions_used"] + 1, POSITION.itemsize),
-            used("assets", self["assets_used"] + 1, ASSET.itemsize),
-            used("instruments", self["instruments_used"] + 1, INSTRUMENT.itemsize),
-            used("sessions", self["sessions_used"] + 1, SESSION.itemsize),
+            used("id_records", self["ids_used"] + 1),
+            used("accounts", self["accounts_used"] + 1),
+            used("balances", self["balances_used"] + 1),
+            used("positions", self["positions_used"] + 1),
+            used("assets", self["assets_used"] + 1),
+            used("instruments", self["instruments_used"] + 1),
+            used("sessions", self["sessions_used"] + 1),
         ]
+
+    def table_address(self, name: str) -> int:
+        """Where row 0 of a section lies; levels and orders share the arena."""
+        if name == "levels":
+            return self["arena"]
+        if name == "orders":
+            return self["arena"] + self["order_base"] * LEVEL.itemsize
+        return self[name]
+
+    def room(self, name: str) -> int:
+        """Rows that a section can have at the most."""
+        limits = self.limits
+        slots = limits.orders_max + limits.closed_keep + 1
+        rows = {
+            "counters": 1,
+            "levels": (limits.pages_max + 1) * PAGE_LEVELS,
+            "orders": slots,
+            "cold": slots,
+            "page_queue": self["queue_mask"] + 1,
+            "booksides": 2 * (limits.instruments_max + 1),
+            "closed": limits.closed_keep,
+            "id_records": limits.ids_max + 1,
+        }
+        return rows[name] if name in rows else int(getattr(limits, f"{name}_max")) + 1
+
+    def rows_at(self, name: str, rows: int) -> "np.ndarray":  # type: ignore[type-arg]
+        """The first rows of a section's table, as a view."""
+        return memory.view(self.table_address(name), SECTIONS[name], rows)
 
     def _ring(self, table: str, first: str, count: str, mask: str) -> "np.ndarray":  # type: ignore[type-arg]
         places = (self[first] + np.arange(self[count])) & self[mask]
-        return memory.view(self[table], np.dtype("<i4"), self[mask] + 1)[places].view(np.uint8)
+        return memory.view(self[table], np.dtype("<i4"), self[mask] + 1)[places]
 
     def _closed(self) -> "np.ndarray":  # type: ignore[type-arg]
         keep = self["closed_keep"]
         places = (self["closed_first"] + np.arange(self["closed_count"])) % keep
-        return memory.view(self["closed"], np.dtype("<i4"), keep)[places].view(np.uint8)
+        return memory.view(self["closed"], np.dtype("<i4"), keep)[places]
 
     def hash(self) -> bytes:
         """BLAKE2b-128 over the used rows: equal hash, equal state (architecture decision 24)."""
         digest = hashlib.blake2b(digest_size=16)
         for name, rows in self.sections():
             digest.update(f"{name}:{rows.nbytes};".encode())
-            digest.update(np.ascontiguousarray(rows).data)
+            digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
         return digest.digest()
 
 

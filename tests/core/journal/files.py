@@ -134,9 +134,13 @@ def used_bytes(path: Path) -> int:
 
 def read_all(data: Path) -> bytes:
     """All slots in the journal, in order."""
+    return b"".join(item.slots.tobytes() for item in walk_of(data) if isinstance(item, Commands))
+
+
+def walk_of(data: Path, watch: int = 0) -> Walk:
+    """A walk through all of the journal that looks for the chain at sequence ``watch``."""
     directory = directory_of(data)
-    walk = Walk(directory, bytes.fromhex(directory.name.replace("-", "")))
-    return b"".join(item.slots.tobytes() for item in walk if isinstance(item, Commands))
+    return Walk(directory, bytes.fromhex(directory.name.replace("-", "")), watch=watch)
 
 
 def refusal(data: Path, config: JournalConfig = CONFIG) -> str:

@@ -41,6 +41,7 @@ from tests.core.journal.files import (
     refusal,
     segment,
     small_journal,
+    walk_of,
 )
 
 
@@ -169,7 +170,7 @@ def test_the_newest_segment_missing_is_seen_by_the_witness_only(data: Path) -> N
     for _ in walk:
         pass
     last = int(walk.state.last_sequence)
-    walk = open_walk(data, watch=last)
+    walk = walk_of(data, watch=last)
     for _ in walk:
         pass
     uuid = bytes.fromhex(directory.name.replace("-", ""))

@@ -26,6 +26,7 @@ from tests.core.journal.files import (
     refusal,
     segment,
     used_bytes,
+    walk_of,
 )
 
 
@@ -134,7 +135,7 @@ def test_a_later_header_that_says_durable_refuses(data: Path) -> None:
 
 def test_a_witness_ahead_refuses(data: Path) -> None:
     journal, ends = unsynced(data)
-    walk = open_walk(data, watch=6)
+    walk = walk_of(data, watch=6)
     for _ in walk:
         pass
     assert walk.state.watch_found

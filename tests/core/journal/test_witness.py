@@ -7,8 +7,8 @@ import pytest
 from core.journal import witness
 from core.journal.errors import JournalRefused
 from core.journal.segments import WITNESS_NAME
-from core.journal.verify import open_walk, verify
-from tests.core.journal.files import directory_of, flip, refusal, small_journal
+from core.journal.verify import verify
+from tests.core.journal.files import directory_of, flip, refusal, small_journal, walk_of
 
 UUID = bytes(range(16))
 
@@ -68,7 +68,7 @@ def test_recovery_and_verify_believe_the_witness(data: Path) -> None:
     uuid = bytes.fromhex(directory.name.replace("-", ""))
     chains = {}
     for sequence in (3, 43, 45):
-        walk = open_walk(data, watch=sequence)
+        walk = walk_of(data, watch=sequence)
         for _ in walk:
             pass
         chains[sequence] = (int(walk.state.watch_a), int(walk.state.watch_b))
