@@ -82,6 +82,12 @@ class ArchiveReader:
         """The next event is the first one behind this key."""
         return self._key
 
+    @property
+    def ended(self) -> bool:
+        """Is the event at ``key`` known to be the last one of its command?"""
+        cursor = self._cursor
+        return cursor is not None and cursor.checked == self._key and bool(cursor.row["ended"])
+
     def seek(self, sequence: int, index: int) -> None:
         """Go where the next event is the first one behind (sequence, index).
 
