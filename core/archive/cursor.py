@@ -1,5 +1,6 @@
 """A place in one segment: reads it block by block, and checks every byte that it gives."""
 
+import mmap
 import os
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,8 @@ class Cursor:
         self.header = header
         self.path = segment_path(directory, header.segment_no)
         self.fd = fd
-        self._window = bytearray(WINDOW_BYTES)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        self._window = mmap.mmap(-1, WINDOW_BYTES, flags=flags)  # Only what is read is touched.
         self._state = np.zeros(1, CURSOR)
         self._address = int(self._state.ctypes.data)
         self.row = self._state[0]
@@ -142,4 +144,5 @@ class Cursor:
         """Give the descriptor back."""
         if self.fd >= 0:
             os.close(self.fd)
+            self._window.close()
             self.fd = -1

@@ -59,7 +59,7 @@ def read_all(directory: Path, *, uuid: bytes = UUID, after: Key = (0, -1)) -> tu
     why = ""
     try:
         reader.seek(*after)
-        while len(rows := reader.read(7)):
+        while len(rows := reader.read(17)):
             found.append(rows)
     except (ArchiveGap, ArchiveDamaged) as error:
         why = str(error)
