@@ -28,8 +28,8 @@ from core.journal.layout import (
     SEGMENT_HEADER_BYTES,
     SYNC,
 )
-from core.journal.reader import Commands
 from core.journal.recovery import recover
+from core.journal.scanner import Commands
 from core.journal.segments import make_segment, open_file, segment_path
 from core.journal.verify import open_walk
 from core.journal.writer import Writer

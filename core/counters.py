@@ -58,6 +58,12 @@ WITNESS_LAG_NS: Final = 802
 ARCHIVED_SEQUENCE: Final = 803
 SNAPSHOT_SEQUENCE: Final = 804
 SNAPSHOT_NS: Final = 805
+REPLAY_DIFFERENCES: Final = 806  # Where the replay was not where the live run was.
+SNAPSHOT_FAULTS: Final = 807
+SCRUBBED_SEGMENTS: Final = 808
+SCRUB_FAULTS: Final = 809
+JOURNAL_OVER_BYTES: Final = 810  # Above journal.keep_bytes, and not to be deleted.
+REPLAYER_NS: Final = 811  # Monotonic clock of this machine.
 # Written by the supervisor.
 RESTARTS: Final = 832
 # Written by the thread that prepares segments.
@@ -95,6 +101,8 @@ _GAUGES: Final = frozenset(
         "archived_sequence",
         "snapshot_sequence",
         "snapshot_ns",
+        "journal_over_bytes",
+        "replayer_ns",
     }
 )
 _TEXT: Final[dict[int, tuple[str, str]]] = {
@@ -128,6 +136,15 @@ _TEXT: Final[dict[int, tuple[str, str]]] = {
     ARCHIVED_SEQUENCE: ("archived_sequence", "newest sequence in the event archive"),
     SNAPSHOT_SEQUENCE: ("snapshot_sequence", "sequence of the newest snapshot"),
     SNAPSHOT_NS: ("snapshot_ns", "wall clock of the newest snapshot"),
+    REPLAY_DIFFERENCES: ("replay_differences", "checkpoints where a replay differed"),
+    SNAPSHOT_FAULTS: ("snapshot_faults", "snapshots that could not be written, loaded or used"),
+    SCRUBBED_SEGMENTS: ("scrubbed_segments", "sealed segments read again and found as they were"),
+    SCRUB_FAULTS: ("scrub_faults", "sealed segments that are not what they were"),
+    JOURNAL_OVER_BYTES: (
+        "journal_over_bytes",
+        "bytes of the journal above keep_bytes that nothing else holds yet",
+    ),
+    REPLAYER_NS: ("replayer_ns", "monotonic clock at the replayer's last sign of life"),
     RESTARTS: ("restarts", "processes started again by the supervisor"),
     SEGMENTS_PREPARED: ("segments_prepared", "journal segments prepared"),
 }

@@ -26,7 +26,7 @@ from core.constants import EVENT_BYTES, OUTPUT_EVENTS
 from core.jit import VERIFY, kernel
 from core.layout import offset_of, record
 from core.memory import copy, pointer
-from core.messages import SCHEMA
+from core.messages import EVENT, SCHEMA
 from core.shm import (
     HEADER_BYTES,
     LINE_0,
@@ -43,18 +43,19 @@ OUTPUT_HEADER: Final = record(
     "output ring header; the core writes all of it",
     4 * LINE_BYTES,
     [
-        *LINE_0,
+        *LINE_0[:-1],
+        ("base_sequence", "<i8"),  # The newest sequence whose events are not in this epoch's ring.
+        ("line_0_reserved", "<i8", (7,)),
         ("position", "<i8"),  # Events published in this epoch.
-        ("base_sequence", "<i8"),  # Events of later sequences are, or were, in this ring.
-        ("line_1_reserved", "<i8", (14,)),
+        ("line_1_reserved", "<i8", (15,)),
         ("claimed", "<i8"),  # Slots of events below this may be being written.
         ("line_2_reserved", "<i8", (15,)),
         ("sleeping", "<i8"),  # The core: 1 while it waits on its FIFO.
         ("line_3_reserved", "<i8", (15,)),
     ],
 )
+BASE_SEQUENCE_AT: Final = offset_of(OUTPUT_HEADER, "base_sequence")
 POSITION_AT: Final = offset_of(OUTPUT_HEADER, "position")
-BASE_AT: Final = offset_of(OUTPUT_HEADER, "base_sequence")
 CLAIMED_AT: Final = offset_of(OUTPUT_HEADER, "claimed")
 SLEEPING_AT: Final = offset_of(OUTPUT_HEADER, "sleeping")
 
@@ -71,14 +72,17 @@ OUTPUT_END: Final = record(
         ("position", "<i8"),  # The writer's.
         ("claimed", "<i8"),  # The writer's.
         ("step", "<i8"),
-        ("reserved", "<i8", (7,)),
+        ("base_sequence_at", "<i8"),
+        ("reserved", "<i8", (6,)),
     ],
 )
 CLAIM_STEP: Final = 4_096
 CAPACITY_MIN: Final = 64
 
 at_output = pointer(OUTPUT_END)
+_at_event = pointer(EVENT)
 LAPPED: Final = -1
+assert LINE_0[-1][0] == "line_0_reserved"
 
 
 @kernel
@@ -151,6 +155,56 @@ def oldest(end: int) -> int:
     return max(0, load_acquire(ring.claimed_at) - ring.capacity)
 
 
+@kernel
+def find_behind(end: int, sequence: int, index: int, ended: int) -> int:
+    """The cursor of the first event behind (sequence, index), when none between is missing.
+
+    LAPPED when it cannot be known that the ring holds all of them. ``ended``: that event is known
+    to be the last one of its command.  Events from the cursor on may still be at or before the
+    key: the core may be on its way there.
+    """
+    ring = at_output(end)
+    low = oldest(end)
+    high = max(load_acquire(ring.position_at), low)
+    has_before = 0  # The event before ``low`` was seen, and is not behind the key.
+    while low < high:
+        middle = (low + high) // 2
+        event = _at_event(ring.slots + (middle & ring.mask) * EVENT_BYTES)
+        found_sequence = event.sequence
+        found_index = event.index
+        fence_acquire()
+        floor = load_acquire(ring.claimed_at) - ring.capacity
+        if middle < floor:  # Overwritten while it was read.
+            if floor > high:
+                return LAPPED
+            low = floor
+            has_before = 0
+        elif found_sequence > sequence or (found_sequence == sequence and found_index > index):
+            high = middle
+        else:
+            low = middle + 1
+            has_before = 1
+    if has_before != 0:
+        return low
+    if low == 0:
+        base = load_acquire(ring.base_sequence_at)
+        if sequence > base or (sequence == base and ended != 0):
+            return 0
+    return low if _is_next(end, low, sequence, index) else LAPPED
+
+
+@kernel
+def _is_next(end: int, cursor: int, sequence: int, index: int) -> bool:
+    """Is the event at ``cursor`` that of the same command with the next index?"""
+    ring = at_output(end)
+    if cursor >= load_acquire(ring.position_at):
+        return False
+    event = _at_event(ring.slots + (cursor & ring.mask) * EVENT_BYTES)
+    is_next = event.sequence == sequence and event.index == index + 1
+    fence_acquire()
+    return is_next and cursor >= load_acquire(ring.claimed_at) - ring.capacity
+
+
 class OutputRing:
     """One end of the output ring: the mapped segment and the private record the kernels take."""
 
@@ -170,11 +224,13 @@ class OutputRing:
         self.position_at = segment.address + POSITION_AT
         self.claimed_at = segment.address + CLAIMED_AT
         self.sleeping_at = segment.address + SLEEPING_AT  # The core's own.
+        self.base_sequence_at = segment.address + BASE_SEQUENCE_AT
         self.capacity = capacity
         self.row["slots"] = self.slots
         self.row["position_at"] = self.position_at
         self.row["claimed_at"] = self.claimed_at
         self.row["sleeping_at"] = self.sleeping_at
+        self.row["base_sequence_at"] = self.base_sequence_at
         self.row["capacity"] = capacity
         self.row["mask"] = capacity - 1
         self.row["step"] = min(CLAIM_STEP, capacity // 8)
@@ -186,12 +242,15 @@ class OutputRing:
 
     @property
     def base_sequence(self) -> int:
-        """The newest sequence whose events were never in this epoch's ring."""
-        return load_word(self.segment.address + BASE_AT)
+        """The newest sequence whose events are not in the ring of this epoch; 0: it began with 1.
+
+        The core sets it before the segment is published.
+        """
+        return load_word(self.base_sequence_at)
 
     @base_sequence.setter
     def base_sequence(self, sequence: int) -> None:
-        store_word(self.segment.address + BASE_AT, sequence)
+        store_word(self.base_sequence_at, sequence)
 
     def close(self) -> None:
         """Unmap; the end must not be used any more."""

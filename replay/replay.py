@@ -19,8 +19,9 @@ from core.journal.layout import (
     EPOCH_START,
     GENESIS,
 )
-from core.journal.reader import Commands, Special, Walk
+from core.journal.reader import Walk
 from core.journal.recovery import Known
+from core.journal.scanner import Commands, Special
 from core.journal.segments import inventory, segment_path
 from core.journal.snapshots import SnapshotBad, directories
 from core.journal.verify import judge_end, locate, open_walk

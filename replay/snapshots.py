@@ -1,14 +1,13 @@
 """Snapshots on demand: make, list, verify.  The replayer makes its own (replay/replayer.py)."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from core.journal.ahead import read_ahead
 from core.journal.place import Place
-from core.journal.reader import Commands
 from core.journal.recovery import Known
-from core.journal.segments import open_file, segment_path
+from core.journal.scanner import Commands
+from core.journal.segments import segment_path, sync_file
 from core.journal.snapshots import (
     STATE_NAME,
     Manifest,
@@ -41,7 +40,7 @@ def make(data: Path) -> Manifest:
     if not place.segment_no:
         raise NoSuchSequence("there is nothing in the journal yet that a snapshot could hold")
     for number in walk.segments[-2:]:  # A snapshot holds durable commands only.
-        _sync(segment_path(walk.directory, number))
+        sync_file(segment_path(walk.directory, number))
     return write_checked(data, walk.uuid, replay.state, place, known)
 
 
@@ -49,14 +48,6 @@ def write_checked(data: Path, uuid: bytes, state: State, place: Place, known: Kn
     """Write a snapshot, load it again, compare its hash; SnapshotBad when that differs."""
     directory = snapshot.write(data, uuid, state, place, known)
     return snapshot.load(directory).manifest
-
-
-def _sync(path: Path) -> None:
-    fd = open_file(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def listed(data: Path) -> list[dict[str, Any]]:

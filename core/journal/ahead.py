@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from core.journal.reader import Commands, Special, Walk
+from core.journal.reader import Walk
+from core.journal.scanner import Commands, Special
 
 AHEAD_ITEMS: Final = 2  # Read and not yet used.
 

@@ -31,7 +31,7 @@ from core.journal.layout import (
     SEGMENT_HEADER_BYTES,
     SYNC,
 )
-from core.journal.reader import first_chain
+from core.journal.scanner import first_chain
 from core.journal.segments import (
     DIRECTORY_MODE,
     INIT_NAME,

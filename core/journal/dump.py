@@ -21,7 +21,7 @@ from core.journal.layout import (
     SEAL,
     SEAL_PAYLOAD,
 )
-from core.journal.reader import Commands, Special
+from core.journal.scanner import Commands, Special
 from core.journal.verify import open_walk
 
 Row = dict[str, Any]

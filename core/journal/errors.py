@@ -34,6 +34,7 @@ class Fault(StrEnum):
     LOST_ACKED = "LOST_ACKED"  # A witness or a durable_sequence is ahead of the journal.
     SNAPSHOT = "SNAPSHOT"  # No snapshot can be used, or it is of another history.
     WITNESS = "WITNESS"  # The witness is damaged, or saw another history.
+    MANIFEST = "MANIFEST"  # A line is damaged, or a sealed segment is not what it was.
     ENGINE_VERSION = "ENGINE_VERSION"
     NONDETERMINISM = "NONDETERMINISM"  # Replay does not come to where a CHECKPOINT says.
 

@@ -6,7 +6,6 @@ follows (``Walk`` again, by the sequencer), then ``Writer`` fences with EPOCH_ST
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +38,8 @@ from core.journal.layout import (
 )
 from core.journal.lock import Lock, acquire
 from core.journal.place import Place
-from core.journal.reader import Commands, Special, Walk
+from core.journal.reader import Walk
+from core.journal.scanner import Commands, Special
 from core.journal.snapshots import newest_sequence
 from core.journal.tail import CLEAN, LOST, Tail
 from core.journal.truncation import Cut, cut_of, pending, truncate
@@ -272,11 +272,7 @@ def _settle(directory: Path) -> None:
     numbers = segments.inventory(directory)
     used = [n for n in numbers if segments.is_activated(segments.segment_path(directory, n))]
     for number in used[-2:]:
-        fd = segments.open_file(segments.segment_path(directory, number), os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        segments.sync_file(segments.segment_path(directory, number))
     segments.sync_directory(directory)
 
 

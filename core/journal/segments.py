@@ -55,6 +55,15 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
+def sync_file(path: Path) -> None:
+    """Make what anybody has written to a file durable."""
+    fd = open_file(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def journal_directory(data: Path) -> Path | None:
     """The directory of the one journal of ``data``; None when there is none.
 

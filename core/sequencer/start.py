@@ -11,8 +11,8 @@ from pathlib import Path
 from core.journal.config import JournalConfig
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import CHECKPOINT, GENESIS
-from core.journal.reader import Commands, Special
 from core.journal.recovery import Known, Opening, Recovery, begin, finish, hint
+from core.journal.scanner import Commands, Special
 from core.journal.segments import inventory, segment_path
 from core.limits import from_genesis
 from core.output import OutputRing, create_output

@@ -14,8 +14,9 @@ from core.journal.appender import NO_ROOM, append
 from core.journal.config import JournalConfig
 from core.journal.errors import JournalRefused
 from core.journal.layout import RELAXED, SYNC
-from core.journal.reader import Commands, Walk
+from core.journal.reader import Walk
 from core.journal.recovery import Recovery, recover
+from core.journal.scanner import Commands
 from core.journal.segments import journal_directory, segment_path
 from core.journal.writer import Writer
 from core.limits import SMALL

@@ -25,8 +25,8 @@ from core.journal.layout import (
     KINDS,
     SYNC,
 )
-from core.journal.reader import Commands, Special
 from core.journal.recovery import recover
+from core.journal.scanner import Commands, Special
 from core.journal.segments import make_segment, segment_path
 from core.journal.verify import open_walk, verify
 from tests.core.journal.files import (

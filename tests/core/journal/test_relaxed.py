@@ -13,8 +13,8 @@ from core.journal import recovery as recoveries
 from core.journal import witness
 from core.journal.appender import append
 from core.journal.layout import EPOCH_PAYLOAD, EPOCH_START, SECTOR_BYTES
-from core.journal.reader import Special
 from core.journal.recovery import recover
+from core.journal.scanner import Special
 from core.journal.verify import open_walk, verify
 from tests.core.journal.files import (
     RELAXED_CONFIG,
