@@ -1,8 +1,8 @@
 """What is kept, and for how long: snapshots, journal segments, and the manifest of sealed ones.
 
-Three snapshots; a segment may go when the second newest snapshot stands for it, its copy (where one
-is asked for) is made and compared, and the journal is above ``journal.keep_bytes``.  Nothing goes in
-silence.  (architecture decision 25)
+Three snapshots; a segment may go when the second newest snapshot stands for it, its copy (where
+one is asked for) is made and compared, and the journal is above ``journal.keep_bytes``.  Nothing
+goes in silence.  (architecture decision 25)
 """
 
 import os
@@ -18,6 +18,7 @@ from core.journal.errors import Fault, JournalRefused
 from core.journal.header import parse
 from core.journal.layout import SEGMENT_HEADER_BYTES
 from core.journal.segments import (
+    MANIFEST_NAME,
     inventory,
     newest_in_use,
     open_file,
@@ -39,7 +40,7 @@ SNAPSHOTS_MIN: Final = 2
 
 
 class Rules(NamedTuple):
-    """``keep_bytes`` 0: no segment is ever deleted.  ``copy_to``: where sealed segments go first."""
+    """``keep_bytes`` 0: no segment is deleted.  ``copy_to``: where sealed ones go first."""
 
     snapshots: int = 3
     keep_bytes: int = 0
@@ -47,7 +48,7 @@ class Rules(NamedTuple):
 
 
 def drop_snapshots(data: Path, keep: int, say: Say) -> None:
-    """Remove the oldest snapshots but ``keep``.  The newest was loaded again before this is called."""
+    """Remove all but the newest ``keep`` snapshots; the newest was loaded again before."""
     for directory in directories(data)[max(keep, SNAPSHOTS_MIN) :]:
         remove(directory)
         say(f"removed the snapshot of sequence {int(directory.name)}: {keep} newer ones are kept")
@@ -115,7 +116,7 @@ def _forget(path: Path) -> None:
 
 
 def drop_segments(data: Path, directory: Path, rules: Rules, say: Say) -> int:
-    """Delete the oldest segments that nothing needs; bytes above ``keep_bytes`` that had to stay."""
+    """Delete the oldest segments that nothing needs; bytes above the limit that had to stay."""
     if not rules.keep_bytes:
         return 0
     numbers = inventory(directory)
@@ -166,6 +167,5 @@ def copy_segment(path: Path, target: Path, digest: str) -> None:
 
 def copy_manifest(directory: Path, target: Path) -> None:
     """Copy the manifest beside the copied segments."""
-    text = (directory / manifest.MANIFEST_NAME).read_bytes()
-    write_file(target / directory.name / manifest.MANIFEST_NAME, text)
-
+    text = (directory / MANIFEST_NAME).read_bytes()
+    write_file(target / directory.name / MANIFEST_NAME, text)

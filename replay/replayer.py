@@ -53,8 +53,8 @@ from core.journal.snapshots import (
 from core.journal.verify import locate
 from core.sequencer import snapshot
 from replay import keeping
-from replay.replay import Broken, from_base, genesis_of
 from replay.live import LiveCore
+from replay.replay import Broken, from_base, genesis_of
 from replay.shadow import Shadow
 from replay.snapshots import write_checked
 

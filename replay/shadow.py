@@ -129,4 +129,3 @@ def seen(events: Events, last: tuple[int, int]) -> int:
     before = int(np.searchsorted(events["sequence"], sequence, "left"))
     same = int(np.searchsorted(events["sequence"], sequence, "right"))
     return before + int(np.searchsorted(events["index"][before:same], index, "right"))
-

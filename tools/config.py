@@ -43,6 +43,25 @@ class Journal(Struct, frozen=True, forbid_unknown_fields=True):
     segment_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 32, extra={"unit": "bytes"})] = 64 << 20
     spares: Annotated[int, Meta(ge=1, le=64)] = 2
     allow_volatile: bool = False
+    keep_bytes: Size = 0
+    copy_to: str = ""
+    scrub_every: Duration = 60_000_000_000
+
+
+class Replayer(Struct, frozen=True, forbid_unknown_fields=True):
+    """The process that replays beside the core: snapshots, witness, event archive."""
+
+    enabled: bool = True
+    on_difference: Literal["alarm", "stop"] = "alarm"
+    snapshot_every: Duration = 60_000_000_000
+    snapshot_bytes: Size = 256 << 20
+    snapshots: Annotated[int, Meta(ge=2, le=1000)] = 3
+
+
+class Events(Struct, frozen=True, forbid_unknown_fields=True):
+    """The event archive."""
+
+    keep_bytes: Size = 4 << 30
 
 
 class Core(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +109,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = field(default_factory=Http)
     journal: Journal = field(default_factory=Journal)
     core: Core = field(default_factory=Core)
+    replayer: Replayer = field(default_factory=Replayer)
+    events: Events = field(default_factory=Events)
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     dev: Dev = field(default_factory=Dev)

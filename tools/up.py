@@ -55,6 +55,8 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         Spec("core", tuple(core), 1, exits.FINAL_OF_CORE),
         Spec("prepare", tuple(prepare), 1, exits.FINAL_OF_OTHERS),
     ]
+    if config.replayer.enabled:
+        found.append(_replayer(config))
     for worker, gateway in enumerate(http_gateways(config)):
         adapter = [
             *_module("adapters.http"),
@@ -67,6 +69,22 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         name = f"http-{worker}" if worker else "http"
         found.append(Spec(name, tuple(adapter), 0, exits.FINAL_OF_OTHERS))
     return found
+
+
+def _replayer(config: Config) -> Spec:
+    """It ends last: it leaves a snapshot behind the newest command."""
+    rules, journal = config.replayer, config.journal
+    argv = [*_module("replay.replayer"), "--data", config.data.dir]
+    argv += ["--snapshot-every-ms", str(rules.snapshot_every // 1_000_000)]
+    argv += ["--snapshot-bytes", str(rules.snapshot_bytes), "--snapshots", str(rules.snapshots)]
+    argv += ["--events-keep-bytes", str(config.events.keep_bytes)]
+    argv += ["--scrub-every-ms", str(journal.scrub_every // 1_000_000)]
+    argv += ["--keep-bytes", str(journal.keep_bytes), "--on-difference", rules.on_difference]
+    if journal.copy_to:
+        argv += ["--copy-to", journal.copy_to]
+    stops = rules.on_difference == "stop"
+    final = exits.FINAL_OF_OTHERS | ({exits.JOURNAL_REFUSED} if stops else set())
+    return Spec("replayer", tuple(argv), 2, final)
 
 
 def run(config: Config, limits: Limits) -> int:
