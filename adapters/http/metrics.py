@@ -33,10 +33,22 @@ _COUNTERS: Final = {
     "replies_dropped": ("outcry_replies_dropped", "Answers for which a reply ring had no room."),
     "restarts": ("outcry_restarts", "Processes started again by the supervisor."),
     "gateway_lapped": ("outcry_output_laps", "Times that this reader was lapped."),
+    "replay_differences": ("outcry_replay_differences", "Times that the replay was elsewhere."),
+    "snapshot_faults": ("outcry_snapshot_faults", "Snapshots not written, loaded or used."),
+    "scrubbed_segments": ("outcry_scrubbed_segments", "Sealed segments read again, unchanged."),
+    "scrub_faults": ("outcry_scrub_faults", "Sealed segments that are not what they were."),
 }
 _GAUGES: Final = {
     "durable_sequence": ("outcry_durable_seq", "Newest sequence on stable storage."),
     "open_orders": ("outcry_open_orders", "Orders that are open."),
+    "replayed_sequence": ("outcry_replayed_seq", "Newest sequence the replayer has applied."),
+    "witness_sequence": ("outcry_witness_seq", "Newest sequence in the witness file."),
+    "witness_lag_ns": ("outcry_witness_lag_ns", "Age of what is durable and not witnessed."),
+    "archived_sequence": ("outcry_archived_seq", "Newest sequence in the event archive."),
+    "snapshot_sequence": ("outcry_snapshot_seq", "Sequence of the newest snapshot."),
+    "snapshot_ns": ("outcry_snapshot_ns", "Wall clock of the newest snapshot, 0: not in this life."),
+    "journal_over_bytes": ("outcry_journal_over_bytes", "Bytes above keep_bytes that must stay."),
+    "recovered_commands": ("outcry_recovered_commands", "Commands replayed at the start."),
     "gateway_commands_waiting": ("outcry_commands_waiting", "Commands without answer yet."),
     "gateway_queries_waiting": ("outcry_queries_waiting", "Queries without answer yet."),
 }

@@ -7,6 +7,7 @@ journal refused.  Logs nothing on the way: one line to standard error when it en
 """
 
 import argparse
+import contextlib
 import gc
 import json
 import os
@@ -24,6 +25,8 @@ from core.sequencer.engine import ENGINE_VERSION
 
 EXIT_USAGE: Final = 64
 PROGRESS_NS: Final = 1_000_000_000
+WRITTEN_NS: Final = 100_000_000
+START_FILE: Final = "start"
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,17 +72,32 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """A line a second while the journal is replayed."""
+    """How far the replay is: a line a second, and DATA/run/start for adapters to show."""
 
-    def __init__(self) -> None:
-        self._last_ns = monotonic_ns()
+    def __init__(self, run: Path) -> None:
+        self._path = run / START_FILE
+        self._said_ns = self._written_ns = monotonic_ns()
 
     def __call__(self, done: int, total: int) -> None:
-        """Say how far the replay is, unless that was said within the last second."""
+        """Say it, unless that was done a moment ago."""
         now_ns = monotonic_ns()
-        if now_ns - self._last_ns >= PROGRESS_NS:
-            self._last_ns = now_ns
-            say(f"replaying {done / 1e6:.1f} M of {total / 1e6:.1f} M commands")
+        if now_ns - self._written_ns < WRITTEN_NS:
+            return
+        self._written_ns = now_ns
+        text = f"replaying {done / 1e6:.1f} M of {total / 1e6:.1f} M commands"
+        with contextlib.suppress(OSError):  # It is there to be looked at, nothing more.
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = self._path.with_suffix(".new")
+            draft.write_text(text)
+            draft.replace(self._path)
+        if now_ns - self._said_ns >= PROGRESS_NS:
+            self._said_ns = now_ns
+            say(text)
+
+    def end(self) -> None:
+        """The start is over."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
 
 
 def main(argv: list[str]) -> int:
@@ -107,11 +125,16 @@ def main(argv: list[str]) -> int:
             core.request_stop()
 
     signal.signal(signal.SIGTERM, stop)
+    progress = Progress(options.data / "run")
     try:
-        core = Core(config, Progress())
+        core = Core(config, progress)
     except JournalError as error:
         say(str(error))
         return error.exit_code
+    finally:
+        progress.end()
+    for bad in core.bad_snapshots:
+        say(f"ALARM: {bad}; started without it")
     cores.append(core)
     if not stopping:
         core.publish()
