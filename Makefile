@@ -65,7 +65,7 @@ flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, aga
 	OUTCRY_FLOWS=$(OUTCRY_FLOWS) $(PYTEST) tests/test_flows.py tests/test_benchmarks_smoke.py
 
 bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
-	@for name in ring journal "kernel --no-risk" kernel; do \
+	@for name in ring journal resume "kernel --no-risk" kernel; do \
 		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
 
 docs: setup  ## bring the tables of docs/ up to the code

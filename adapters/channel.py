@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,10 @@ from adapters.correlation import (
     RingFull,
     Rows,
 )
-from adapters.link import CoreFile, Link, read_core_file
+from adapters.history import History
+from adapters.link import CoreFile, Link, is_alive, read_core_file
+from adapters.stream import EventsCallback, Stream
+from core.archive.layout import INDEX_MAX, NOTHING, Key
 from core.constants import GATEWAY_SHIFT, RECORD_BYTES_MAX, SLOT_BYTES
 from core.messages import COMMAND, NAME_REPLY, QUERY, QUERY_SESSION, SCHEMA
 from core.output import LAPPED
@@ -39,8 +43,6 @@ WATCH_S: Final = 0.25  # How often core.json is read while the core lives,
 AWAY_S: Final = 0.01  # and while there is none.
 SESSION_TIMEOUT_S: Final = 5.0
 REQUEST_ID_GAP: Final = 1_000_000  # Commands of a dead incarnation may still be in the ring.
-
-EventsCallback = Callable[[Rows], None]
 
 
 class Channel:
@@ -55,7 +57,9 @@ class Channel:
         self.trouble = "no core.json: the core has not started, or was stopped"
         self.next_request_id = 0
         self.lapped_callbacks: list[Callable[[], None]] = []
-        self._callbacks: list[tuple[frozenset[int], Rows, EventsCallback]] = []
+        self.gap_callbacks: list[Callable[[], None]] = []
+        self.history = History(data, self._journal_uuid)
+        self._streams: list[Stream] = []
         self._run = data / "run"
         self._loop = asyncio.get_running_loop()
         self._there = asyncio.Event()
@@ -125,24 +129,36 @@ class Channel:
 
     # Receiving.
 
-    def subscribe(self, callback: EventsCallback, kinds: frozenset[int], *, history: bool) -> None:
-        """Call ``callback`` with the events of these kinds; first with those still in the ring."""
-        table = np.zeros(256, bool)
-        table[list(kinds)] = True
-        self._callbacks.append((kinds, table, callback))
-        if self.link is None:
+    def subscribe(
+        self,
+        callback: EventsCallback,
+        kinds: frozenset[int],
+        *,
+        history: bool,
+        after: Key | None = None,
+    ) -> None:
+        """Call ``callback`` with the events of these kinds; see ``Gateway.on_events``."""
+        begin = after or NOTHING
+        stream = Stream(kinds, partial(self._call, callback), self.history, self._lost, begin)
+        self._streams.append(stream)
+        link = self.link
+        if link is None:
             return
-        self._want(self.link)
-        for batch in self.link.history() if history else ():
-            self._hand(batch, table, callback)
+        self._want(link)
+        batches = link.history() if history else []
+        if after is not None:
+            found = link.behind(after)
+            if found is None:
+                stream.miss(after, link.reader.seen)
+            batches = found or []
+        for batch in batches:
+            stream.offer(batch)
 
     def _want(self, link: Link) -> None:
-        link.reader.want(frozenset().union(*(kinds for kinds, _, _ in self._callbacks)))
+        link.reader.want(frozenset().union(*(stream.kinds for stream in self._streams)))
 
-    def _hand(self, batch: Rows, table: Rows, callback: EventsCallback) -> None:
-        chosen = batch[table[batch["kind"]]]
-        if len(chosen):
-            self._call(callback, chosen)
+    def _journal_uuid(self) -> str:
+        return self.link.core.journal_uuid if self.link is not None else ""
 
     def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
         """A callback that fails is reported and harms neither the others nor the answers."""
@@ -184,14 +200,15 @@ class Channel:
             self.waiting.replied(replies)
         passed = link.reader.drain()
         if passed == LAPPED:
-            link.reader.skip_to_end()
-            self._lapped()
+            after = link.reader.seen
+            link.skip_to_end()
+            self._lapped(after, link.reader.seen)
             return True
         for group, events in link.reader.groups():
             self.waiting.answered(int(group["request_id"]), Answer.of(group, events))
         batch = link.reader.public()
-        for _, table, callback in self._callbacks if len(batch) else ():
-            self._hand(batch, table, callback)
+        for stream in self._streams if len(batch) else ():
+            stream.offer(batch)
         return passed > 0 or len(replies) > 0
 
     def _deliver_up_to(self, link: Link, position: int) -> None:
@@ -200,11 +217,21 @@ class Channel:
 
     # What was on its way when events were lost.
 
-    def _lapped(self) -> None:
+    def _lapped(self, after: Key, to: Key) -> None:
         self.lapped_count += 1
-        self._lost()
+        self._missed(after, to)
         if self.waiting.commands and self._there.is_set():
             self._start(self._resolve_after_lap())
+
+    def _missed(self, after: Key, to: Key) -> None:
+        """The events behind ``after`` up to ``to`` were not seen: read them in the archive."""
+        if self.history.reader() is None:
+            self._lost()
+            return
+        for stream in self._streams:
+            stream.miss(after, to)
+        for callback in self.gap_callbacks:
+            self._call(callback)
 
     def _lost(self) -> None:
         for callback in self.lapped_callbacks:
@@ -280,8 +307,12 @@ class Channel:
             while self.deliver(old):  # All that the old core published is true.
                 pass
             link.reader.skip_seen(*old.reader.seen)
-            old.close()
         self.link = link
+        if old is not None:
+            base = link.output.base_sequence, INDEX_MAX
+            if (0, INDEX_MAX) < old.reader.seen < base:
+                self._missed(old.reader.seen, base)
+            old.close()
         self.session = link.gateway_id << GATEWAY_SHIFT | 1
         self._want(link)
         self._watch_pid(core.pid)
@@ -300,11 +331,12 @@ class Channel:
         for request_id in before:
             self.waiting.fail(request_id, never)
         self.next_request_id = max(self.next_request_id, last + REQUEST_ID_GAP)
-        if self._has_gap(link, as_of):
-            self._lost()
+        seen = link.reader.seen
+        if link.reader.row["seen_sequence"] > 0 and seen[0] < as_of:
+            self._missed(seen, (as_of, INDEX_MAX))  # Neither the old ring nor the new one had them.
         link.reader.see(as_of)
         self._settled_epoch = link.core.epoch
-        if _is_alive(link.core.pid):
+        if is_alive(link.core.pid):
             self._there.set()
 
     def _ask_again(self, request_id: int, pending: PendingQuery) -> None:
@@ -313,13 +345,6 @@ class Channel:
             self.offer(pending.slot, request_id, canceling=False)
         except RingFull as error:
             self.waiting.fail_query(request_id, error)
-
-    def _has_gap(self, link: Link, as_of: int) -> bool:
-        """Are there events of this journal that neither the old ring nor the new one showed?"""
-        before = int(link.reader.row["seen_sequence"])
-        if before == 0:
-            return False  # There was no ring before.
-        return link.reader.seen[0] < as_of or link.first_sequence() > before + 1
 
     def _watch_pid(self, pid: int) -> None:
         self._forget_pid()
@@ -350,6 +375,8 @@ class Channel:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for stream in self._streams:
+            await stream.close()
         self.waiting.fail_all("the gateway was closed")
         self._forget_pid()
         if self._turn_handle is not None:
@@ -366,13 +393,3 @@ class Channel:
     def is_there(self) -> bool:
         """Is there a core that takes requests?"""
         return self._there.is_set()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from adapters.channel import Channel, EventsCallback
+from adapters.channel import Channel
 from adapters.correlation import (
     Answer,
     CoreAway,
@@ -18,6 +18,9 @@ from adapters.correlation import (
     RingFull,
     Rows,
 )
+from adapters.stream import EventsCallback
+from core.archive.layout import Key
+from core.archive.reader import Recent
 from core.constants import COMMAND_SLOTS_MAX, SLOT_BYTES
 from core.messages import CANCELING, KIND_AT
 
@@ -90,17 +93,32 @@ class Gateway:
         kinds: Iterable[int] = ALL_KINDS,
         *,
         history: bool = False,
+        after: Key | None = None,
     ) -> None:
         """Call with batches (copies) of all events of these kinds, each once, in order.
 
-        ``history``: first, now, with those that the ring still holds.  A core's restart repeats
-        nothing: events are told apart by (sequence, index).
+        ``history``: first, now, with those that the ring still holds.  ``after``: with those behind
+        this key, from the ring or the event archive.  A core's restart repeats nothing: events are
+        told apart by (sequence, index).  After a lap or a restart what was missed comes from the
+        archive, and newer events wait for it.
         """
-        self._channel.subscribe(callback, frozenset(kinds), history=history)
+        self._channel.subscribe(callback, frozenset(kinds), history=history, after=after)
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
-        """Call when public events were lost: read again by query."""
+        """Call when public events were lost for good: read again by query."""
         self._channel.lapped_callbacks.append(callback)
+
+    def on_gap(self, callback: Callable[[], None]) -> None:
+        """Call when public events come late, because they are read in the archive first."""
+        self._channel.gap_callbacks.append(callback)
+
+    async def recent(self, bytes_max: int) -> Recent | None:
+        """The last trades out of about the last ``bytes_max`` of the archive; None without one."""
+        return await self._channel.history.recent(bytes_max)
+
+    async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
+        """What the archive has about an order; None when its first event is not at hand."""
+        return await self._channel.history.order_events(order_id, bytes_max)
 
     @property
     def gateway_id(self) -> int:

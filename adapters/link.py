@@ -11,17 +11,19 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from core.archive.layout import NOTHING, Key
 from core.atomics import full_fence, store_word
 from core.counters import Counters, attach_counters
 from core.drain import EventReader
 from core.messages import EVENT, REPLY
-from core.output import LAPPED, OutputRing, attach_output, oldest, read
+from core.output import LAPPED, OutputRing, attach_output, find_behind, oldest, read
 from core.ring import Ring, attach_inbound, attach_replies, has_work, offer, take
 from core.shm import SegmentError
 from core.wake import open_fifo, wake
 
 TAKE_REPLIES: Final = 256
 HISTORY_EVENTS: Final = 4_096
+SKIP_TRIES: Final = 1_000  # The core laps a reader anew between two instructions hardly ever.
 
 
 class CoreFile(msgspec.Struct, frozen=True):
@@ -47,6 +49,17 @@ def read_core_file(run: Path) -> CoreFile | None:
         return None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise ValueError(f"{path}: expected the description of a running core: {error}") from None
+
+
+def is_alive(pid: int) -> bool:
+    """Is there a process of this id?"""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Link:
@@ -77,10 +90,8 @@ class Link:
             raise
         start = self.output.position if cursor is None else cursor
         self.reader = EventReader(self.output, self.gateway_id, start)
-        newest = self._read(start - 1, 1) if cursor is None and start else None
-        if newest is not None and len(newest):
-            self.reader.row["sequence"] = newest[0]["sequence"]
-            self.reader.row["index"] = newest[0]["index"]
+        if cursor is None and start:
+            self._see_newest()
         self._reply_rows = np.zeros(TAKE_REPLIES, REPLY)
 
     def _opened(self, part: Any) -> Any:
@@ -121,15 +132,39 @@ class Link:
         """Is there an event that was not read?"""
         return self.output.position != self.reader.cursor
 
-    def first_sequence(self) -> int:
-        """Sequence of the first event of this epoch; 0: none, or no longer in the ring."""
-        events = self._read(0, 1)
-        return int(events[0]["sequence"]) if len(events) else 0
+    def skip_to_end(self) -> None:
+        """After a lap: go on behind the newest event, which ``reader.seen`` then is."""
+        for _ in range(SKIP_TRIES):
+            self.reader.skip_to_end()
+            if self._see_newest():
+                return
 
-    def history(self) -> "list[np.ndarray[Any, Any]]":
-        """The events still in the ring that lie before the reader's cursor, oldest first."""
+    def _see_newest(self) -> bool:
+        """Take the event before the reader's cursor for seen; False when it was overwritten."""
+        newest = self._read(self.reader.cursor - 1, 1)
+        if len(newest):
+            self.reader.row["sequence"] = newest[0]["sequence"]
+            self.reader.row["index"] = newest[0]["index"]
+        return len(newest) > 0
+
+    def behind(self, key: Key) -> "list[np.ndarray[Any, Any]] | None":
+        """The events in the ring behind ``key`` that lie before the reader's cursor.
+
+        None when it cannot be known that these are all.
+        """
+        ended = int(key == NOTHING)
+        begin = int(find_behind(self.output.end, *key, ended))
+        if begin == LAPPED:
+            return None
+        begin = min(begin, self.reader.cursor)
+        batches = self.history(begin)
+        is_whole = sum(map(len, batches)) == self.reader.cursor - begin
+        return batches if is_whole else None
+
+    def history(self, begin: int = 0) -> "list[np.ndarray[Any, Any]]":
+        """The events still in the ring from ``begin`` up to the reader's cursor, oldest first."""
         batches: list[np.ndarray[Any, Any]] = []
-        cursor = min(oldest(self.output.end), self.reader.cursor)
+        cursor = min(max(begin, oldest(self.output.end)), self.reader.cursor)
         while cursor < self.reader.cursor:
             events = self._read(cursor, min(HISTORY_EVENTS, self.reader.cursor - cursor))
             if not len(events):  # Lapped: what was read is older than what is left.

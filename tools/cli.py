@@ -24,7 +24,9 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(help="The journal: verify it, read it.", no_args_is_help=True)
 config_app = typer.Typer(help="The configuration: show, check, schema.", no_args_is_help=True)
+events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
+app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
 
 DataOption = Annotated[
@@ -147,14 +149,14 @@ def replay(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="kernel, ring or journal.")],
+    name: Annotated[str, typer.Argument(help="kernel, ring, journal or resume.")],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
     ] = None,
     no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0.1, help="How long (ring, journal).")
+        float | None, typer.Option("--seconds", min=0.1, help="How long (not kernel).")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -186,6 +188,30 @@ def journal_dump(
     if form not in ("text", "jsonl", "csv"):
         _refuse(f"--format: expected text, jsonl or csv, got {form!r}")
     from tools import journal_dump as dump
+
+    for line in dump.lines(_directory(data), first, last, form):
+        print(line)
+
+
+@events_app.command("verify")
+def events_verify(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Check every byte; exit 0 and what there is, or 80 with file, offset, reason."""
+    from tools import events_dump
+
+    _print(events_dump.verify(_directory(data)), as_json=as_json)
+
+
+@events_app.command("dump")
+def events_show(
+    data: DataOption = None,
+    first: Annotated[int, typer.Option("--from", min=1, help="First sequence.")] = 1,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="Last sequence.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, jsonl or csv.")] = "text",
+) -> None:
+    """Print events of the archive."""
+    if form not in ("text", "jsonl", "csv"):
+        _refuse(f"--format: expected text, jsonl or csv, got {form!r}")
+    from tools import events_dump as dump
 
     for line in dump.lines(_directory(data), first, last, form):
         print(line)

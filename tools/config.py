@@ -34,6 +34,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8080"
     workers: Annotated[int, Meta(ge=1, le=16)] = 1
     request_timeout: Duration = 5_000_000_000
+    archive_scan_bytes: Annotated[int, Meta(ge=0, le=1 << 40, extra={"unit": "bytes"})] = 256 << 20
 
 
 class Journal(Struct, frozen=True, forbid_unknown_fields=True):

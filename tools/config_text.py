@@ -15,6 +15,7 @@ COMMENTS: Final = {
     "http.listen": "HOST:PORT",
     "http.workers": "processes that share the port",
     "http.request_timeout": "how long an answer of the core is waited for",
+    "http.archive_scan_bytes": "how much of the event archive is searched for one old order",
     "journal": "The journal is the only truth.",
     "journal.durability": (
         "sync: on stable storage before it is applied; relaxed: survives a crash of any process, "

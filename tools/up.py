@@ -62,6 +62,7 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
             *_module("adapters.http"),
             *("--data", data, "--gateway", gateway, "--listen", listen),
             *("--request-timeout-ms", str(config.http.request_timeout // 1_000_000)),
+            *("--archive-scan-bytes", str(config.http.archive_scan_bytes)),
             *("--log-format", config.log.format, "--log-level", config.log.level),
         ]
         if config.dev.enabled:

@@ -10,7 +10,7 @@ from typing import Final
 from adapters.gateway import CoreAway, Gateway
 from adapters.http import development
 from adapters.http.app import make_app
-from adapters.http.exchange import Exchange, is_loopback
+from adapters.http.exchange import ARCHIVE_SCAN_BYTES, Exchange, is_loopback
 from adapters.http.problems import Problem
 from adapters.http.server import Server
 from adapters.process import (
@@ -24,6 +24,7 @@ from adapters.process import (
     parse_listen,
     run,
 )
+from core.archive.reader import FILLS_BYTES
 
 ATTACH_TIMEOUT_S: Final = 2.0
 RETRY_S: Final = 0.1
@@ -43,6 +44,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", default="127.0.0.1:8080", help="HOST:PORT")
     parser.add_argument("--dev", action="store_true", help="believe X-Dev-User; demo instruments")
     parser.add_argument("--request-timeout-ms", type=int, default=10_000)
+    parser.add_argument("--archive-scan-bytes", type=int, default=ARCHIVE_SCAN_BYTES)
     parser.add_argument("--log-format", "--log", choices=("console", "json"), default="console")
     parser.add_argument("--log-level", choices=tuple(LEVELS), default="info")
     return parser.parse_args(given)
@@ -68,7 +70,12 @@ async def serve(settings: Settings, stopping: asyncio.Event, options: argparse.N
             f"address, got {host}"
         )
     timeout_s = options.request_timeout_ms / 1_000
-    exchange = Exchange(settings.name, dev=options.dev, timeout_s=timeout_s)
+    exchange = Exchange(
+        settings.name,
+        dev=options.dev,
+        timeout_s=timeout_s,
+        archive_scan_bytes=options.archive_scan_bytes,
+    )
     log = logger(settings.name)
     listener = listening_socket(host, port)
     server = Server(make_app(exchange), exchange)
@@ -93,7 +100,8 @@ async def find_core(exchange: Exchange, settings: Settings) -> None:
     log = logger(settings.name)
     while exchange.link is None:
         try:
-            exchange.bind(await Gateway.attach(settings.data, settings.name, ATTACH_TIMEOUT_S))
+            link = await Gateway.attach(settings.data, settings.name, ATTACH_TIMEOUT_S)
+            exchange.bind(link, await link.recent(FILLS_BYTES))
         except CoreAway as away:
             log.info("waiting for the core", detail=str(away))
     while not exchange.prepared:

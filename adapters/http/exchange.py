@@ -18,8 +18,12 @@ from adapters.http.feed import KINDS, Feed
 from adapters.http.metrics import HttpMetrics
 from adapters.http.problems import Problem
 from adapters.instruments import Instruments
+from core.archive.layout import Key
+from core.archive.reader import Recent
 
 Rows = np.ndarray[Any, Any]
+
+ARCHIVE_SCAN_BYTES: Final = 256 << 20
 
 
 class Link(Protocol):
@@ -35,9 +39,16 @@ class Link(Protocol):
     def sequence(self) -> int: ...
     def counters(self) -> dict[str, int]: ...
     def on_lapped(self, callback: Callable[[], None]) -> None: ...
+    def on_gap(self, callback: Callable[[], None]) -> None: ...
     def on_events(
-        self, callback: Callable[[Rows], None], kinds: Iterable[int], *, history: bool
+        self,
+        callback: Callable[[Rows], None],
+        kinds: Iterable[int],
+        *,
+        history: bool = False,
+        after: Key | None = None,
     ) -> None: ...
+    async def order_events(self, order_id: int, bytes_max: int) -> Rows | None: ...
     async def command(self, slots: bytes, timeout_s: float) -> Answer: ...
     async def query(self, query: bytes, timeout_s: float) -> Rows: ...
     async def close(self) -> None: ...
@@ -46,8 +57,17 @@ class Link(Protocol):
 class Exchange:
     """One per process; ``link`` is None until the core was found for the first time."""
 
-    def __init__(self, name: str, *, dev: bool, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        dev: bool,
+        timeout_s: float = 10.0,
+        archive_scan_bytes: int = ARCHIVE_SCAN_BYTES,
+    ) -> None:
+        """``archive_scan_bytes``: how far the archive is searched for one order."""
         self.name = name
+        self.archive_scan_bytes = archive_scan_bytes
         self.dev = dev
         self.timeout_s = timeout_s
         self.link: Link | None = None
@@ -60,11 +80,16 @@ class Exchange:
         self._in_flight: set[tuple[int, str]] = set()
         self._epoch = 0
 
-    def bind(self, link: Link) -> None:
-        """Use this way to the core from now on."""
+    def bind(self, link: Link, recent: Recent | None = None) -> None:
+        """Use this way to the core from now on; ``recent``: trades that the archive has."""
         self.link = link
         link.on_lapped(self.feed.lapped)
-        link.on_events(self.feed.take, KINDS, history=True)
+        link.on_gap(self.feed.late)
+        if recent is None:
+            link.on_events(self.feed.take, KINDS, history=True)
+        else:
+            self.feed.load(recent)
+            link.on_events(self.feed.take, KINDS, after=recent.last)
 
     @property
     def ready(self) -> bool:

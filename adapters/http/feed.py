@@ -2,16 +2,19 @@
 
 Batches are put by and worked through together, with numpy, when somebody asks or there are enough
 of them: a batch of few events costs almost nothing, and nothing here runs per event in Python.
-After a restart of the core the tail's events may come again: what was seen is passed over.
+After a restart of the core the tail's events may come again: what was seen is passed over.  After a
+restart of this process the last trades come from the event archive.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
 from adapters.instruments import REFERENCE_EVENTS, Instruments
 from core import messages
+from core.archive.reader import Recent
 from core.constants import ORDER_SLOT_BITS
 
 TRADES_KEPT: Final = 1_000
@@ -94,6 +97,14 @@ class Feed:
         if self._pending_events >= PENDING_EVENTS:
             self.flush()
 
+    def load(self, recent: Recent) -> None:
+        """Trades from the event archive, before the first batch; they are not counted."""
+        sequence, index = recent.after
+        self._since = max(1, sequence + (index >= 0))
+        self._newest = recent.last[0] << PLACE_BITS | min(max(recent.last[1], 0), PLACE_MASK)
+        for number, fills in _by_instrument(recent.events):
+            self._kept(number).add(fills)
+
     def flush(self) -> None:
         """Work through what was put by."""
         if not self._pending:
@@ -115,6 +126,10 @@ class Feed:
         takers = events[(kinds == messages.FILL) & (events["flags"] & messages.MAKER == 0)]
         if len(takers):
             self._trade(takers)
+
+    def late(self) -> None:
+        """Events are late; there may be instruments that nobody has told of yet."""
+        self._reference.stale = True
 
     def lapped(self) -> None:
         """Events were missed, perhaps of new instruments; trades begin anew to be complete."""
@@ -144,17 +159,24 @@ class Feed:
             _add(self.cancels, events["reason"][ended])
 
     def _trade(self, takers: Rows) -> None:
-        for number in np.unique(takers["instrument"]).tolist():
-            fills = takers[takers["instrument"] == number]
-            kept = self._trades.get(number)
-            if kept is None:
-                kept = self._trades[number] = Trades()
-            kept.add(fills)
+        for number, fills in _by_instrument(takers):
+            self._kept(number).add(fills)
             self.trade_count[number] += len(fills)
             lots = fills["qty"].astype(np.float64)
             notional = float(lots @ fills["price"].astype(np.float64))
             self.trade_lots[number] = self.trade_lots.get(number, 0.0) + float(lots.sum())
             self.trade_notional[number] = self.trade_notional.get(number, 0.0) + notional
+
+    def _kept(self, instrument: int) -> Trades:
+        kept = self._trades.get(instrument)
+        if kept is None:
+            kept = self._trades[instrument] = Trades()
+        return kept
+
+
+def _by_instrument(fills: Rows) -> Iterator[tuple[int, Rows]]:
+    for number in np.unique(fills["instrument"]).tolist():
+        yield number, fills[fills["instrument"] == number]
 
 
 def _add(counts: "Counter[int]", values: Rows) -> None:

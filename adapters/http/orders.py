@@ -9,6 +9,7 @@ from aiohttp import web
 from adapters.gateway import Answer, OutcomeUnknown
 from adapters.http import answers, bodies, body, records, terms
 from adapters.http.answers import REPLAYED, OrderView
+from adapters.http.archived import archived
 from adapters.http.auth import Trader, trader
 from adapters.http.exchange import Exchange, outcome_unknown
 from adapters.http.lookup import Target, row_of, target_of
@@ -178,7 +179,7 @@ async def cancel_all(request: web.Request) -> web.Response:
 
 
 async def get_order(request: web.Request) -> web.Response:
-    """GET /v1/orders/{id}, /v1/orders/by-client-id/{cid}: answered by the core."""
+    """GET /v1/orders/{id}, /v1/orders/by-client-id/{cid}: from the core, then the archive."""
     who = await trader(request)
     exchange = exchange_of(request)
     return await show_order(request, exchange, who, target_of(request))
@@ -188,12 +189,20 @@ async def show_order(
     request: web.Request, exchange: Exchange, who: Trader, target: Target
 ) -> web.Response:
     """The order as it is now, with the sequence up to which that is true."""
-    row = await row_of(exchange, who.account, target)
-    reference = await exchange.instruments({row.instrument} - {0})
+    try:
+        row = await row_of(exchange, who.account, target)
+    except Problem as gone:
+        view = await archived(exchange, who.account, gone)
+        if view is None:
+            raise
+        seq, source = int(gone.extra["seq"]), "archive"
+    else:
+        view, seq, source = answers.of_row(row), row.as_of, "core"
+    reference = await exchange.instruments({view.instrument} - {0})
     content = {
-        "order": answers.order_json(answers.of_row(row), reference),
-        "seq": row.as_of,
-        "source": "core",
+        "order": answers.order_json(view, reference),
+        "seq": seq,
+        "source": source,
         "durability": exchange.durability,
     }
     return answer(request, content)
@@ -220,6 +229,9 @@ async def _not_new(request: web.Request, who: Trader, first: Event) -> web.Respo
             problem = answers.rejected(first, reference, exchange.durability)
         else:
             problem = _gone(first, exchange)
+            old = await archived(exchange, who.account, problem)
+            if old is not None:
+                return answer(request, _content(exchange, old, []), headers=REPLAYED)
         problem.headers.update(REPLAYED)
         raise problem
     view = await _as_it_is(exchange, who.account, first.order_id, first)
@@ -318,17 +330,29 @@ async def _cancel_rejected(
         try:
             await row_of(exchange, who.account, target)
         except Problem as problem:
+            old = await archived(exchange, who.account, problem)
+            if old is not None:
+                return _cannot_cancel(exchange, old)
             if problem.status in (404, 410):
                 return problem
     if first.reason != Reason.TOO_LATE:
         return _command_rejected(first, exchange)
-    extra: dict[str, Any] = {"order_id": str(first.order_id), "durability": exchange.durability}
     try:
         row = await row_of(exchange, who.account, first.order_id)
-        extra["order_status"] = answers.STATUS_NAMES.get(row.status)
-        extra["order"] = answers.order_json(answers.of_row(row), exchange.reference)
     except Problem:
-        extra["order_status"] = None
+        ids = {"order_id": str(first.order_id), "durability": exchange.durability}
+        extra = {**ids, "order_status": None}
+        return Problem("cannot_cancel", "the order has ended", extra=extra)
+    return _cannot_cancel(exchange, answers.of_row(row))
+
+
+def _cannot_cancel(exchange: Exchange, view: OrderView) -> Problem:
+    extra = {
+        "order_id": str(view.order_id),
+        "durability": exchange.durability,
+        "order_status": answers.STATUS_NAMES.get(view.status),
+        "order": answers.order_json(view, exchange.reference),
+    }
     return Problem("cannot_cancel", "the order has ended", extra=extra)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from core import messages as m
+from core.archive.warm import warm as warm_archive
 from core.constants import SLOT_BYTES
 from core.drain import EventReader
 from core.journal.config import JournalConfig
@@ -72,6 +73,7 @@ def live(data: Path) -> None:
     wake(output.sleeping_at, core.fifo)
     core.step(int(turn(core.loop)))
     reader.drain()
+    warm_archive(data / "events", output)
     rows = np.zeros(4, m.REPLY)
     has_work(replies.end)
     take(replies.end, int(rows.ctypes.data), 4)

@@ -60,6 +60,7 @@ class Options:
     output_events: int = 1_024
     inbound_slots: int = 64
     pid: int = 0  # 0: this process.
+    base_sequence: int = 0  # Events of commands up to this one are not published again.
 
 
 class FakeCore:
@@ -82,10 +83,12 @@ class FakeCore:
             self.replies.append(create_replies(self.shm, name, number, self.epoch, 64))
         self.fifos = [open_fifo(data / "run", name) for name in self.gateways]
         self.waiter = Waiter(open_fifo(data / "run", "core"), self.output.sleeping_at, 1)
+        self.output.base_sequence = options.base_sequence
         for segment in self._segments():
             segment.publish()
         for events in journal.events:
-            self.publish(events)
+            if events[0]["sequence"] > options.base_sequence:
+                self.publish(events)
         gauge(self.counters.words, SEQUENCE, journal.sequence)
         gauge(self.counters.words, READY, 1)
         self._write_core_json(options.pid or os.getpid())

@@ -27,6 +27,7 @@ class EngineGateway:
 
     def __init__(self) -> None:
         self.runner = Runner(SMALL, ID_KEY)
+        self.archived: dict[int, Rows] = {}
         self.sequence = 0
         self._request_id = 0
         self._publish: Callable[[Rows], None] = lambda _events: None
@@ -37,8 +38,19 @@ class EngineGateway:
     def on_lapped(self, callback: Callable[[], None]) -> None:
         pass
 
+    def on_gap(self, callback: Callable[[], None]) -> None:
+        pass
+
+    async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
+        return self.archived.get(order_id) if bytes_max else None
+
     def on_events(
-        self, callback: Callable[[Rows], None], kinds: Iterable[int], *, history: bool
+        self,
+        callback: Callable[[Rows], None],
+        kinds: Iterable[int],
+        *,
+        history: bool = False,
+        after: tuple[int, int] | None = None,
     ) -> None:
         self._publish = callback
 

@@ -67,6 +67,8 @@ class FakeGateway:
         self.queries: list[Rows] = []
         self.orders: dict[int, Rows] = {}
         self.by_client: dict[tuple[int, str], Rows] = {}
+        self.archived: dict[int, Rows] = {}  # Events of orders that have left the core.
+        self.after: tuple[int, int] | None = None
         self.open_orders: list[Rows] = []
         self.names: dict[str, int] = {"fees": 1, "outside": 2, "alice": ALICE, "bob": BOB}
         self.balances: dict[int, list[tuple[int, int, int]]] = {
@@ -87,11 +89,23 @@ class FakeGateway:
     def on_lapped(self, callback: Callable[[], None]) -> None:
         self.lap = callback
 
+    def on_gap(self, callback: Callable[[], None]) -> None:
+        pass
+
+    async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
+        return self.archived.get(order_id) if bytes_max else None
+
     def on_events(
-        self, callback: Callable[[Rows], None], kinds: Iterable[int], *, history: bool
+        self,
+        callback: Callable[[Rows], None],
+        kinds: Iterable[int],
+        *,
+        history: bool = False,
+        after: tuple[int, int] | None = None,
     ) -> None:
         assert messages.FILL in kinds
-        assert history
+        assert history or after is not None
+        self.after = after
         self.publish = callback
 
     async def close(self) -> None:

@@ -1,0 +1,104 @@
+"""Orders that have left the core, out of the event archive."""
+
+from typing import Final
+
+from adapters.http import records
+from adapters.http.answers import OrderView
+from adapters.http.exchange import Exchange
+from adapters.http.problems import Problem
+from adapters.http.records import Event, padded
+from core import messages
+
+_ENDS: Final = {
+    messages.ORDER_CANCELED: messages.STATUS_CANCELED,
+    messages.ORDER_EXPIRED: messages.STATUS_EXPIRED,
+    messages.ORDER_REJECTED: messages.STATUS_REJECTED,
+}
+_BEGINS: Final = (messages.ORDER_ACCEPTED, messages.ORDER_REJECTED)
+
+
+async def archived(exchange: Exchange, account: int, gone: Problem) -> OrderView | None:
+    """The order that the problem ``too_old`` is about, as it ended; None when that is not known.
+
+    Problem ``not_found`` when it is somebody else's.
+    """
+    order_id = gone.extra.get("order_id")
+    if gone.code != "too_old" or order_id is None or exchange.link is None:
+        return None
+    rows = await exchange.link.order_events(int(order_id), exchange.archive_scan_bytes)
+    if rows is None or not len(rows):
+        return None
+    events = records.events_of(rows)
+    if events[0].account != account:
+        extra = {"seq": gone.extra["seq"]} if "seq" in gone.extra else {}
+        raise Problem("not_found", f"no order {order_id} of this account", extra=extra)
+    view = of_life(events)
+    if view is not None:
+        await exchange.instruments({view.instrument} - {0})
+    return view
+
+
+def of_life(events: list[Event]) -> OrderView | None:
+    """An order out of all events that name it; None when its beginning or end is not among them."""
+    first = events[0]
+    if first.kind not in _BEGINS:
+        return None
+    view = _begun(first)
+    for event in events:
+        view = _after(view, event)
+    if view.status == messages.STATUS_OPEN and view.leaves:
+        return None
+    return view._replace(hold=0)
+
+
+def _begun(first: Event) -> OrderView:
+    terms = first.cum_notional if first.kind == messages.ORDER_ACCEPTED else 0
+    return OrderView(
+        order_id=first.order_id,
+        client_order_id=padded(first.client_order_id),
+        instrument=first.instrument,
+        side=messages.SELL if first.flags & messages.SELL_SIDE else messages.BUY,
+        order_type=terms & 255 or None,
+        time_in_force=terms >> 8 & 255 or None,
+        price=first.price,
+        qty=first.qty,
+        leaves=first.qty,
+        cum=0,
+        cum_notional=0,
+        last_price=None,
+        status=messages.STATUS_OPEN,
+        reason=0,
+        hold=0,
+        fees=0,
+        created_ns=first.timestamp_ns,
+        updated_ns=first.timestamp_ns,
+        sequence=first.sequence,
+    )
+
+
+def _after(view: OrderView, event: Event) -> OrderView:
+    """The order after one more event."""
+    if event.kind == messages.FILL:
+        view = view._replace(
+            leaves=event.leaves,
+            cum=event.cum,
+            cum_notional=event.cum_notional,
+            last_price=event.price,
+            fees=(view.fees or 0) + event.fee,
+        )
+        if event.leaves == 0:
+            view = view._replace(status=messages.STATUS_FILLED)
+    elif event.kind == messages.ORDER_REPLACED:
+        view = view._replace(
+            client_order_id=padded(event.client_order_id),
+            price=event.price,
+            qty=event.qty,
+            leaves=event.leaves,
+        )
+    elif event.kind == messages.ORDER_REDUCED:
+        view = view._replace(qty=view.qty - event.qty, leaves=event.leaves)
+    elif event.kind in _ENDS:
+        view = view._replace(leaves=0, status=_ENDS[event.kind], reason=event.reason)
+    else:
+        return view
+    return view._replace(updated_ns=event.timestamp_ns, sequence=event.sequence)
