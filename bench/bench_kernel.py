@@ -49,19 +49,7 @@ class Prepared:
     def __init__(self, flow: flows.Flow, *, risk: bool, ids: bool, batch: int) -> None:
         self.flow, self.risk, self.batch = flow, risk, batch
         users = int(flow.records["user"].max()) + 1
-        self.limits = Limits(
-            orders_max=max(int(flow.max_order_id) + 2, 1_000_000)
-            if flow.max_order_id < 3_000_000
-            else 3_000_000,
-            accounts_max=max(users + 8, 65_536),
-            positions_max=max(2 * users + 64, 65_536),
-            balances_max=max(4 * users + 64, 131_072),
-            ids_max=max(
-                int(flow.max_order_id) + 2,
-                3_000_000 if flow.max_order_id > 2_000_000 else 2_000_000,
-            ),
-            instruments_max=max(flow.symbols + 1, 1_024),
-        )
+        self.limits = limits_for(flow, users)
         self.setup = setup_commands(flow, users)
         self.commands = flows.to_commands(flow, ids=ids)
         self.base = len(self.setup) + 1
@@ -151,6 +139,23 @@ class Prepared:
     def _expect_same(self, state: State) -> None:
         if state["event_hash"] != self.event_hash:
             raise AssertionError("a timed run gave other events than the run that was judged")
+
+
+def limits_for(flow: flows.Flow, users: int) -> Limits:
+    """Room for every order and account of a flow, at least the default profile."""
+    return Limits(
+        orders_max=max(int(flow.max_order_id) + 2, 1_000_000)
+        if flow.max_order_id < 3_000_000
+        else 3_000_000,
+        accounts_max=max(users + 8, 65_536),
+        positions_max=max(2 * users + 64, 65_536),
+        balances_max=max(4 * users + 64, 131_072),
+        ids_max=max(
+            int(flow.max_order_id) + 2,
+            3_000_000 if flow.max_order_id > 2_000_000 else 2_000_000,
+        ),
+        instruments_max=max(flow.symbols + 1, 1_024),
+    )
 
 
 def stamp(commands: Array, first: int) -> None:

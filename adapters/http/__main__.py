@@ -28,6 +28,7 @@ from core.archive.reader import FILLS_BYTES
 
 ATTACH_TIMEOUT_S: Final = 2.0
 RETRY_S: Final = 0.1
+START_FILE: Final = "start"  # Written by a core that replays.
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,6 +77,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, options: argparse.N
         timeout_s=timeout_s,
         archive_scan_bytes=options.archive_scan_bytes,
     )
+    exchange.start_file = settings.data / "run" / START_FILE
     log = logger(settings.name)
     listener = listening_socket(host, port)
     server = Server(make_app(exchange), exchange)

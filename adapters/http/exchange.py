@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -71,6 +72,7 @@ class Exchange:
         self.dev = dev
         self.timeout_s = timeout_s
         self.link: Link | None = None
+        self.start_file: Path | None = None  # Where a starting core says how far it is.
         self.prepared = False  # The reference data that orders need is there.
         self.reference = Instruments()
         self.metrics = HttpMetrics()
@@ -95,6 +97,16 @@ class Exchange:
     def ready(self) -> bool:
         """Whether orders can be placed."""
         return self.prepared and self.link is not None and self.link.ready
+
+    @property
+    def start(self) -> str:
+        """How far a core that is starting has come; empty when none says."""
+        if self.ready or self.start_file is None:
+            return ""
+        try:
+            return self.start_file.read_text("ascii")[:200]
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     @property
     def sequence(self) -> int:

@@ -46,7 +46,10 @@ _GAUGES: Final = {
     "witness_lag_ns": ("outcry_witness_lag_ns", "Age of what is durable and not witnessed."),
     "archived_sequence": ("outcry_archived_seq", "Newest sequence in the event archive."),
     "snapshot_sequence": ("outcry_snapshot_seq", "Sequence of the newest snapshot."),
-    "snapshot_ns": ("outcry_snapshot_ns", "Wall clock of the newest snapshot, 0: not in this life."),
+    "snapshot_ns": (
+        "outcry_snapshot_ns",
+        "Wall clock of the newest snapshot of this life.",
+    ),
     "journal_over_bytes": ("outcry_journal_over_bytes", "Bytes above keep_bytes that must stay."),
     "recovered_commands": ("outcry_recovered_commands", "Commands replayed at the start."),
     "gateway_commands_waiting": ("outcry_commands_waiting", "Commands without answer yet."),

@@ -1,12 +1,14 @@
 """Liveness, readiness, time, metrics."""
 
 import time
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from adapters.http.alarms import Alarm, raised
 from adapters.http.exchange import Exchange
 from adapters.http.metrics import ExchangeCollector
 from adapters.http.problems import Problem
@@ -48,8 +50,11 @@ async def get_status(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """GET /healthz: 200 while this process answers; what it knows of the core."""
-    return answer(request, _status(exchange_of(request)))
+    """GET /healthz: what is known of the core; 503 while an alarm is red (docs/http.md)."""
+    exchange = exchange_of(request)
+    red = [alarm.word for alarm in _alarms(exchange) if alarm.is_red]
+    status = HTTPStatus.SERVICE_UNAVAILABLE if red else HTTPStatus.OK
+    return answer(request, _status(exchange), status=status)
 
 
 async def get_ready(request: web.Request) -> web.Response:
@@ -57,7 +62,8 @@ async def get_ready(request: web.Request) -> web.Response:
     exchange = exchange_of(request)
     if not exchange.ready:
         code = "not_accepting" if exchange.prepared else "starting"
-        raise Problem(code, "orders cannot be placed now")
+        start = exchange.start
+        raise Problem(code, start or "orders cannot be placed now")
     return answer(request, _status(exchange))
 
 
@@ -67,11 +73,18 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=content, headers={"Content-Type": METRICS_TYPE})
 
 
+def _alarms(exchange: Exchange) -> list[Alarm]:
+    return raised(exchange.link.counters()) if exchange.link else []
+
+
 def _status(exchange: Exchange) -> dict[str, Any]:
     phase = "ready" if exchange.ready else "not_accepting" if exchange.prepared else "starting"
+    alarms = _alarms(exchange)
     return {
-        "status": "ok",
+        "status": "red" if any(alarm.is_red for alarm in alarms) else "ok",
         "phase": phase,
+        "start": exchange.start or None,
+        "alarms": [alarm.word for alarm in alarms],
         "version": VERSION,
         "durability": exchange.durability or None,
         "epoch": exchange.link.epoch if exchange.link else None,

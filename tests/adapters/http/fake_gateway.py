@@ -68,6 +68,7 @@ class FakeGateway:
         self.orders: dict[int, Rows] = {}
         self.by_client: dict[tuple[int, str], Rows] = {}
         self.archived: dict[int, Rows] = {}  # Events of orders that have left the core.
+        self.replayer: dict[str, int] = {}  # Its counters.
         self.after: tuple[int, int] | None = None
         self.open_orders: list[Rows] = []
         self.names: dict[str, int] = {"fees": 1, "outside": 2, "alice": ALICE, "bob": BOB}
@@ -84,7 +85,8 @@ class FakeGateway:
         self.symbols = dict(SYMBOLS)
 
     def counters(self) -> dict[str, int]:
-        return {"journal_bytes": 4_096, "open_orders": 2, "inbound_fill": 4_096}
+        core = {"journal_bytes": 4_096, "open_orders": 2, "inbound_fill": 4_096}
+        return core | self.replayer
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         self.lap = callback

@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics, and the demo that --dev makes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,34 @@ async def test_ready_only_while_orders_can_be_placed(client: Client, gateway: Fa
 
     assert (ready.status, ready.body["code"]) == (503, "not_accepting")
     assert (healthy.status, healthy.body["phase"]) == (200, "not_accepting")
+
+
+async def test_a_replay_that_differs_makes_health_red_and_orders_go_on(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.replayer = {"snapshot_faults": 1}
+    warned = await client.get("/healthz")
+    gateway.replayer = {"replay_differences": 1, "witness_lag_ns": 3_000_000_000}
+    red = await client.get("/healthz")
+
+    assert (warned.status, warned.body["status"]) == (200, "ok")
+    assert warned.body["alarms"] == ["snapshot_failed"]
+    assert (red.status, red.body["status"]) == (503, "red")
+    assert red.body["alarms"] == ["replay_differs", "witness_late"]
+    assert (await client.get("/readyz")).status == 200
+
+
+async def test_a_core_that_replays_says_how_far_it_is(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    exchange = Exchange("http.0", dev=True)
+    exchange.start_file = tmp_path / "start"
+    client: Client = await make_client(exchange)
+    exchange.start_file.write_text("replaying 3.1 M of 10.0 M commands")
+
+    ready = await client.get("/readyz")
+    assert (ready.status, ready.body["detail"]) == (503, "replaying 3.1 M of 10.0 M commands")
+    assert (await client.get("/healthz")).body["start"] == "replaying 3.1 M of 10.0 M commands"
 
 
 async def test_before_the_core_is_found_it_is_starting(make_client: MakeClient) -> None:
