@@ -142,7 +142,7 @@ class Walk(Scanner):
 
     def _check_spares(self, first_no: int) -> None:
         """Segments behind the newest in use must be empty; the next may have a torn header."""
-        for number in inventory(self.directory):
+        for number in self.numbers():
             if number < first_no:
                 continue
             path = segment_path(self.directory, number)

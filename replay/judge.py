@@ -1,0 +1,251 @@
+"""What a start would say of a journal, and up to where it is good: read only.
+
+The order of the checks is that of ``core.journal.recovery``; unlike a start, the judgement goes on
+after the first fault, so that one plan can name everything that stands in the way.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from core.journal import create, segments, witness
+from core.journal.errors import Fault, JournalRefused
+from core.journal.layout import CHECKPOINT, EPOCH_PAYLOAD, EPOCH_START, GENESIS
+from core.journal.reader import Commands, Special, Walk
+from core.journal.recovery import HINT_UPGRADE, TRUNCATION, refuse_lost
+from core.journal.segments import segment_path
+from core.journal.witness import NOTHING, Witness
+from core.sequencer.engine import ENGINE_VERSION
+from replay.replay import Replay
+
+# These say that the journal itself may be right: nothing of it is ever given up for them.
+NEVER_CUT: Final = frozenset(
+    {
+        Fault.NOT_EMPTY,
+        Fault.MISSING,
+        Fault.PERMISSIONS,
+        Fault.FORMAT,
+        Fault.ENGINE_VERSION,
+        Fault.NONDETERMINISM,
+    }
+)
+
+
+class Place(NamedTuple):
+    """The end of the last block that is good."""
+
+    path: Path
+    segment_no: int
+    offset: int
+    sealed: bool
+    salt: int
+    sequence: int
+    next_sequence: int
+    chain: tuple[int, int]
+    state_hash: str  # Of the engine after ``sequence``; empty when it cannot be run.
+
+
+@dataclass
+class Judgement:
+    """``refusals`` in the order of a start: what it says is the first; empty: it would go on."""
+
+    data: Path
+    directory: Path | None = None
+    uuid: bytes = b""
+    refusals: list[JournalRefused] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+    place: Place | None = None
+    witness: Witness = NOTHING
+    bad_witness: bool = False
+    bad_note: bool = False
+    tail_durable: int = 0
+    behind_seal: bool = False  # The one fault of the walk is bytes behind a seal.
+    walk_failed: bool = False
+    missing: Path | None = None  # The first segment of a gap.
+
+
+class Listed(Walk):
+    """A walk over the segments up to the first gap, whatever else lies beside them."""
+
+    def numbers(self) -> list[int]:
+        """Without a gap, and without a complaint."""
+        return segments_before_gap(self.directory)
+
+
+def segments_before_gap(directory: Path) -> list[int]:
+    """Numbers of the segments, rising, up to the first that is missing."""
+    found = all_segments(directory)
+    return [number for at, number in enumerate(found, found[0] if found else 0) if number == at]
+
+
+def all_segments(directory: Path) -> list[int]:
+    """Numbers of all regular files that are named like segments, rising."""
+    return sorted(
+        int(match.group(1))
+        for entry in directory.iterdir()
+        if (match := segments.SEGMENT_NAME.fullmatch(entry.name))
+        and entry.is_file()
+        and not entry.is_symlink()
+    )
+
+
+class _Engine:
+    """Runs what is walked, as far as this version of the engine may."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.replay: Replay | None = None
+        self.refusal: JournalRefused | None = None
+
+    def take(self, item: Commands | Special) -> None:
+        """Apply commands, compare checkpoints; the first refusal is kept, and ends the run."""
+        if isinstance(item, Commands):
+            if self.replay is not None:
+                self.replay.apply(item.slots)
+        elif item.kind == GENESIS:
+            self.replay = Replay(item.payload)
+        elif item.kind == EPOCH_START:
+            found = int(np.frombuffer(item.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
+            if found != ENGINE_VERSION:
+                detail = f"written by engine version {found}, this is version {ENGINE_VERSION}"
+                self._refuse(Fault.ENGINE_VERSION, item, detail, HINT_UPGRADE)
+        elif item.kind == CHECKPOINT and self.replay is not None:
+            differs = self.replay.difference(item.payload)
+            if differs:
+                self._refuse(Fault.NONDETERMINISM, item, differs)
+
+    def _refuse(self, fault: Fault, item: Special, detail: str, *hint: str) -> None:
+        path = segment_path(self.directory, item.segment_no)
+        self.refusal = self.refusal or JournalRefused(fault, path, item.offset, detail, *hint)
+        self.replay = None
+
+    def state_hash(self) -> str:
+        """Of the state now; empty when there is none."""
+        return self.replay.state.hash().hex() if self.replay is not None else ""
+
+
+def judge(data: Path) -> Judgement:
+    """Judge the journal of ``data``; raises OSError for a file that cannot be read.
+
+    A directory in which a start would make a new journal, or finish making one, is in order.
+    """
+    found = Judgement(data)
+    if not _locate(found) or found.directory is None:
+        return found
+    for path in (data / segments.JOURNAL_NAME, found.directory, *_segment_paths(found.directory)):
+        _try(found, segments.refuse_permissions, path)
+    _take_inventory(found)
+    try:
+        found.witness = witness.read(found.directory, found.uuid)
+    except JournalRefused as refusal:
+        found.bad_witness = True
+        found.refusals.append(refusal)
+    _walk(found)
+    note = found.directory / segments.TRUNCATION_NAME
+    if note.exists() and note.stat().st_size != TRUNCATION.itemsize:
+        found.bad_note = True
+        detail = f"expected {TRUNCATION.itemsize} bytes, got {note.stat().st_size}"
+        found.refusals.append(JournalRefused(Fault.INVENTORY, note, 0, detail))
+    return found
+
+
+def _try(found: Judgement, check: Any, *arguments: Any) -> bool:
+    try:
+        check(*arguments)
+    except JournalRefused as refusal:
+        found.refusals.append(refusal)
+        return False
+    return True
+
+
+def _locate(found: Judgement) -> bool:
+    """Find the one journal; False when there is none to go on with."""
+    init = found.data / segments.INIT_NAME
+    try:
+        if init.exists():
+            create.announced(found.data)
+        if create.may_create(found.data):
+            return False
+    except JournalRefused as refusal:
+        found.refusals.append(refusal)
+        if not init.exists():
+            return False
+    root = found.data / segments.JOURNAL_NAME
+    entries = [entry for entry in sorted(root.iterdir()) if entry.name != segments.LOCK_NAME]
+    journals = [entry for entry in entries if entry.is_dir() and segments.is_uuid(entry.name)]
+    _try(found, segments.journal_directory, found.data)
+    if len(journals) != 1:
+        return False
+    found.directory = journals[0]
+    found.uuid = bytes.fromhex(journals[0].name.replace("-", ""))
+    found.foreign = [entry for entry in entries if entry not in journals]
+    found.foreign += [init] if init.exists() else []
+    return True
+
+
+def _segment_paths(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.seg"))
+
+
+def _take_inventory(found: Judgement) -> None:
+    """What does not belong, all of it; and the gap, if there is one."""
+    assert found.directory is not None
+    _try(found, segments.inventory, found.directory)
+    numbers = all_segments(found.directory)
+    names = {segment_path(found.directory, number).name for number in numbers}
+    for entry in sorted(found.directory.iterdir()):
+        known = entry.name in names or entry.name in segments.BESIDE
+        if not known and not segments.UNFINISHED.fullmatch(entry.name):
+            found.foreign.append(entry)
+    before = segments_before_gap(found.directory)
+    if len(before) < len(numbers):
+        found.missing = segment_path(found.directory, before[-1] + 1)
+
+
+def _walk(found: Judgement) -> None:
+    assert found.directory is not None
+    walk = Listed(found.directory, found.uuid, watch=found.witness.sequence)
+    engine = _Engine(found.directory)
+    refusal = None
+    try:
+        for item in walk:
+            engine.take(item)
+    except JournalRefused as fault:
+        refusal = fault
+    found.place = _place(walk, engine)
+    if refusal is not None:
+        if not any(str(refusal) == str(other) for other in found.refusals):
+            found.refusals.append(refusal)
+        found.walk_failed = True
+        place = found.place
+        found.behind_seal = (
+            refusal.fault == Fault.CORRUPT_SEALED
+            and place is not None
+            and place.sealed
+            and (refusal.path, refusal.offset) == (place.path, place.offset)
+        )
+    if walk.tail is not None:
+        found.tail_durable = walk.tail.durable_sequence
+        _try(found, refuse_lost, walk.tail, found.directory, found.witness, walk.state)
+    if engine.refusal is not None:
+        found.refusals.append(engine.refusal)
+
+
+def _place(walk: Walk, engine: _Engine) -> Place | None:
+    """Where the walk ended; None when it did not come behind GENESIS."""
+    state: Any = walk.state
+    if walk.header is None or int(state.block_no) == 1:
+        return None
+    return Place(
+        path=segment_path(walk.directory, walk.header.segment_no),
+        segment_no=walk.header.segment_no,
+        offset=int(state.offset),
+        sealed=walk.sealed,
+        salt=walk.header.salt,
+        sequence=int(state.last_sequence),
+        next_sequence=int(state.next_sequence),
+        chain=(int(state.chain_a), int(state.chain_b)),
+        state_hash=engine.state_hash(),
+    )
