@@ -97,29 +97,38 @@ class _Engine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.replay: Replay | None = None
-        self.refusal: JournalRefused | None = None
+        self.version = ENGINE_VERSION  # Of the newest epoch.
+        self.differs: JournalRefused | None = None
 
     def take(self, item: Commands | Special) -> None:
-        """Apply commands, compare checkpoints; the first refusal is kept, and ends the run."""
+        """Apply commands, compare checkpoints; the run ends where another engine begins."""
         if isinstance(item, Commands):
             if self.replay is not None:
                 self.replay.apply(item.slots)
         elif item.kind == GENESIS:
             self.replay = Replay(item.payload)
         elif item.kind == EPOCH_START:
-            found = int(np.frombuffer(item.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
-            if found != ENGINE_VERSION:
-                detail = f"written by engine version {found}, this is version {ENGINE_VERSION}"
-                self._refuse(Fault.ENGINE_VERSION, item, detail, HINT_UPGRADE)
+            self.version = int(np.frombuffer(item.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
+            if self.version != ENGINE_VERSION:
+                self.replay = None
         elif item.kind == CHECKPOINT and self.replay is not None:
             differs = self.replay.difference(item.payload)
             if differs:
-                self._refuse(Fault.NONDETERMINISM, item, differs)
+                path = segment_path(self.directory, item.segment_no)
+                self.differs = JournalRefused(Fault.NONDETERMINISM, path, item.offset, differs)
+                self.replay = None
 
-    def _refuse(self, fault: Fault, item: Special, detail: str, *hint: str) -> None:
-        path = segment_path(self.directory, item.segment_no)
-        self.refusal = self.refusal or JournalRefused(fault, path, item.offset, detail, *hint)
-        self.replay = None
+    def refusals(self) -> list[JournalRefused]:
+        """As a start gives them, at the end."""
+        found = [] if self.differs is None else [self.differs]
+        if self.version != ENGINE_VERSION:
+            detail = (
+                f"the journal was written by engine version {self.version}, "
+                f"this is version {ENGINE_VERSION}"
+            )
+            other = JournalRefused(Fault.ENGINE_VERSION, self.directory, 0, detail, HINT_UPGRADE)
+            found.insert(0, other)
+        return found
 
     def state_hash(self) -> str:
         """Of the state now; empty when there is none."""
@@ -229,8 +238,7 @@ def _walk(found: Judgement) -> None:
     if walk.tail is not None:
         found.tail_durable = walk.tail.durable_sequence
         _try(found, refuse_lost, walk.tail, found.directory, found.witness, walk.state)
-    if engine.refusal is not None:
-        found.refusals.append(engine.refusal)
+    found.refusals += engine.refusals()
 
 
 def _place(walk: Walk, engine: _Engine) -> Place | None:

@@ -1,6 +1,6 @@
-"""What to do about a refused journal: what stays, what goes, what is lost by it.  Changes nothing.
+"""What to do about a refused journal: what stays, what goes, what is lost by it.  Read only.
 
-``make_plan`` turns a judgement into a plan; ``lines`` shows it to people, ``Plan.fields`` to others.
+``make_plan`` turns a judgement into a plan; ``lines`` shows it to people, ``fields`` to others.
 """
 
 import json

@@ -37,7 +37,7 @@ WITH_CLIENT_ID: Final = WITH_ORDER_ID | {
     messages.WITHDRAW,
 }
 
-Slots = "np.ndarray[Any, np.dtype[np.uint8]]"
+Slots = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Found(NamedTuple):
