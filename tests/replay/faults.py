@@ -122,7 +122,9 @@ def write_witness(data: Path, sequence: int, chain: tuple[int, int]) -> None:
 
 
 def corrupt_sealed(data: Path) -> None:
-    flip(segment(data, 2), (blocks(data, 2)[9][0] + 200) * 8)
+    """A bit of a command flips."""
+    offset = [place for place, kind, _ in blocks(data, 2) if kind == DATA][9]
+    flip(segment(data, 2), (offset + 200) * 8)
 
 
 def corrupt_tail(data: Path) -> None:

@@ -199,8 +199,10 @@ def test_bytes_behind_a_seal_cost_no_command(data: Path, newest: int) -> None:
 
 
 def test_two_faults_are_mended_one_after_the_other(data: Path) -> None:
+    FAULTS["WITNESS"](data)
+    (directory_of(data) / "witness").rename(data.parent / "witness")
     faults.behind_seal(data)
-    patch(segment(data, 4), 8_192, b"garbage")
+    (data.parent / "witness").rename(directory_of(data) / "witness")
     (data / "journal" / "notes.txt").write_text("mine")
     code, said = mend(data)
     assert code == 0, said
