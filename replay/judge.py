@@ -14,11 +14,15 @@ from core.journal import create, segments, witness
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import CHECKPOINT, EPOCH_PAYLOAD, EPOCH_START, GENESIS
 from core.journal.reader import Commands, Special, Walk
-from core.journal.recovery import HINT_UPGRADE, TRUNCATION, refuse_lost
+from core.journal.recovery import HINT_UPGRADE, refuse_lost
 from core.journal.segments import segment_path
+from core.journal.snapshots import SnapshotBad, directories, newest_sequence, read_manifest
+from core.journal.truncation import TRUNCATION
 from core.journal.witness import NOTHING, Witness
+from core.sequencer import snapshot
 from core.sequencer.engine import ENGINE_VERSION
-from replay.replay import Replay
+from core.sequencer.snapshot import Loaded
+from replay.replay import Replay, from_base
 
 # These say that the journal itself may be right: nothing of it is ever given up for them.
 NEVER_CUT: Final = frozenset(
@@ -33,7 +37,7 @@ NEVER_CUT: Final = frozenset(
 )
 
 
-class Place(NamedTuple):
+class End(NamedTuple):
     """The end of the last block that is good."""
 
     path: Path
@@ -56,10 +60,13 @@ class Judgement:
     uuid: bytes = b""
     refusals: list[JournalRefused] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
-    place: Place | None = None
+    place: End | None = None
     witness: Witness = NOTHING
     bad_witness: bool = False
     bad_note: bool = False
+    snapshot_sequence: int = 0  # Of the newest manifest that can be read.
+    bad_snapshots: list[Path] = field(default_factory=list)  # Of another history.
+    unused_snapshots: list[str] = field(default_factory=list)  # Damaged: a start passes them over.
     tail_durable: int = 0
     behind_seal: bool = False  # The one fault of the walk is bytes behind a seal.
     walk_failed: bool = False
@@ -94,9 +101,12 @@ def all_segments(directory: Path) -> list[int]:
 class _Engine:
     """Runs what is walked, as far as this version of the engine may."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, loaded: Loaded | None) -> None:
         self.directory = directory
         self.replay: Replay | None = None
+        if loaded is not None:
+            genesis = bytes.fromhex(loaded.manifest.genesis)
+            self.replay = Replay(genesis, state=loaded.state)
         self.version = ENGINE_VERSION  # Of the newest epoch.
         self.differs: JournalRefused | None = None
 
@@ -105,7 +115,7 @@ class _Engine:
         if isinstance(item, Commands):
             if self.replay is not None:
                 self.replay.apply(item.slots)
-        elif item.kind == GENESIS:
+        elif item.kind == GENESIS and self.replay is None and not from_base(item.payload):
             self.replay = Replay(item.payload)
         elif item.kind == EPOCH_START:
             self.version = int(np.frombuffer(item.payload, EPOCH_PAYLOAD, 1)["engine_version"][0])
@@ -214,39 +224,84 @@ def _take_inventory(found: Judgement) -> None:
 
 
 def _walk(found: Judgement) -> None:
+    """Walk from the newest snapshot that can be used; from an older one, or from genesis, where
+    its place is not in the journal as it was."""
     assert found.directory is not None
-    walk = Listed(found.directory, found.uuid, watch=found.witness.sequence)
-    engine = _Engine(found.directory)
+    found.snapshot_sequence = newest_sequence(found.data, found.uuid)
+    oldest = (segments_before_gap(found.directory) or [1])[0]
+    for directory in directories(found.data):
+        loaded = _load(found, directory, oldest)
+        if loaded is None:
+            continue
+        if _walk_from(found, loaded):
+            return
+        found.bad_snapshots.append(directory)
+    if oldest == 1:
+        _walk_from(found, None)
+    elif not found.bad_snapshots:
+        said = "; ".join(found.unused_snapshots) or "there is none"
+        detail = f"the journal begins with segment {oldest}, so it needs a snapshot: {said}"
+        root = found.data / "snapshots"
+        found.refusals.append(JournalRefused(Fault.SNAPSHOT, root, 0, detail))
+
+
+def _load(found: Judgement, directory: Path, oldest: int) -> Loaded | None:
+    """A snapshot that a start would use; None: it would pass it over."""
+    bad: list[str] = []
+    try:
+        manifest = read_manifest(directory)
+        if bytes.fromhex(manifest.journal_uuid.replace("-", "")) != found.uuid:
+            bad.append(f"{directory}: of another journal, {manifest.journal_uuid}")
+        elif max(manifest.place.segment_no, 1) < oldest:
+            bad.append(f"{directory}: the journal begins behind it")
+        else:
+            return snapshot.load(directory)
+    except (SnapshotBad, OSError, ValueError, TypeError) as error:
+        bad.append(str(error))
+    found.unused_snapshots += bad
+    return None
+
+
+def _walk_from(found: Judgement, loaded: Loaded | None) -> bool:
+    """Walk, run, judge the end; False when the walk could not even begin behind the snapshot."""
+    assert found.directory is not None
+    place = loaded.manifest.place if loaded is not None else None
+    walk = Listed(found.directory, found.uuid, start=place, watch=found.witness.sequence)
+    engine = _Engine(found.directory, loaded)
     refusal = None
     try:
         for item in walk:
             engine.take(item)
     except JournalRefused as fault:
         refusal = fault
+    if refusal is not None and not any(str(refusal) == str(other) for other in found.refusals):
+        found.refusals.append(refusal)
+    if refusal is not None and loaded is not None and walk.header is None:
+        return False
     found.place = _place(walk, engine)
     if refusal is not None:
-        if not any(str(refusal) == str(other) for other in found.refusals):
-            found.refusals.append(refusal)
         found.walk_failed = True
-        place = found.place
+        at = found.place
         found.behind_seal = (
             refusal.fault == Fault.CORRUPT_SEALED
-            and place is not None
-            and place.sealed
-            and (refusal.path, refusal.offset) == (place.path, place.offset)
+            and at is not None
+            and at.sealed
+            and (refusal.path, refusal.offset) == (at.path, at.offset)
         )
     if walk.tail is not None:
         found.tail_durable = walk.tail.durable_sequence
-        _try(found, refuse_lost, walk.tail, found.directory, found.witness, walk.state)
+        lost = (walk.tail, found.directory, found.witness, walk, found.snapshot_sequence)
+        _try(found, refuse_lost, *lost)
     found.refusals += engine.refusals()
+    return True
 
 
-def _place(walk: Walk, engine: _Engine) -> Place | None:
+def _place(walk: Walk, engine: _Engine) -> End | None:
     """Where the walk ended; None when it did not come behind GENESIS."""
     state: Any = walk.state
-    if walk.header is None or int(state.block_no) == 1:
+    if walk.header is None or (walk.start is None and int(state.block_no) == 1):
         return None
-    return Place(
+    return End(
         path=segment_path(walk.directory, walk.header.segment_no),
         segment_no=walk.header.segment_no,
         offset=int(state.offset),

@@ -22,9 +22,11 @@ from core.journal.segments import (
     WITNESS_NAME,
     segment_path,
 )
-from replay.judge import NEVER_CUT, Judgement, Place, all_segments
+from core.journal.snapshots import directories
+from replay.judge import NEVER_CUT, End, Judgement, all_segments
 
 SHOWN_MAX: Final = 20
+ARCHIVE_NAME: Final = "events"
 
 ADVICE: Final = {
     Fault.MISSING: "there is nothing to repair: bring the journal back from a backup, or give the "
@@ -42,13 +44,17 @@ NOTHING_KEPT: Final = (
     "without them: 'outcry reset'"
 )
 
+NO_SNAPSHOT: Final = (
+    "the older segments are gone, so the journal needs a snapshot: bring one back from a backup"
+)
+
 
 @dataclass
 class Plan:
     """What is wrong, what stays, what goes; ``advice`` is set when this tool must not touch it."""
 
     refusals: list[JournalRefused]
-    place: Place | None = None
+    place: End | None = None
     advice: str = ""
     notes: list[str] = field(default_factory=list)
     extent: Extent | None = None
@@ -58,6 +64,7 @@ class Plan:
     lost: list[bytes] = field(default_factory=list)
     unreadable_commands_max: int = 0
     witness_sequence: int = 0
+    snapshot_sequence: int = 0
     durable_sequence: int = 0
     next_sequence: int = 0
     lost_last: int = 0  # The newest sequence of which there is a trace; place.sequence: none.
@@ -77,7 +84,7 @@ class Plan:
         }
         return found if self.place is None else {**found, **self._kept(self.place), **self._gone()}
 
-    def _kept(self, place: Place) -> dict[str, Any]:
+    def _kept(self, place: End) -> dict[str, Any]:
         return {
             "keep_sequence": place.sequence,
             "keep_segment": place.segment_no,
@@ -105,6 +112,7 @@ class Plan:
             "lost_blocks_damaged": salvage.damaged_blocks,
             "unreadable_commands_max": self.unreadable_commands_max,
             "witness_sequence": self.witness_sequence,
+            "snapshot_sequence": self.snapshot_sequence,
             "durable_sequence": self.durable_sequence,
             "cut_file": str(self.extent.path) if self.extent else "",
             "cut_offset": self.extent.offset if self.extent else 0,
@@ -125,16 +133,17 @@ def make_plan(found: Judgement) -> Plan:
         plan.advice = "more than one journal: move the one away that does not belong here"
         return plan
     if found.place is None:
-        plan.advice = NOTHING_KEPT
+        no_snapshot = found.refusals[0].fault == Fault.SNAPSHOT
+        plan.advice = NO_SNAPSHOT if no_snapshot else NOTHING_KEPT
         plan.notes = _misplaced(found.directory)
         return plan
-    plan.notes = _misplaced(found.directory)
+    plan.notes = [*_misplaced(found.directory), *found.unused_snapshots]
     _choose(plan, found, found.place)
     _measure(plan, found, found.place)
     return plan
 
 
-def _choose(plan: Plan, found: Judgement, place: Place) -> None:
+def _choose(plan: Plan, found: Judgement, place: End) -> None:
     """Which bytes and files go."""
     directory = place.path.parent
     plan.moves = list(found.foreign)
@@ -145,17 +154,30 @@ def _choose(plan: Plan, found: Judgement, place: Place) -> None:
     if is_cut and (not place.sealed or found.behind_seal):
         content = Content(place.path, direct=True)
         plan.extent = extent_behind(content, place.segment_no, place.offset)
+    _choose_beside(plan, found, place)
+
+
+def _choose_beside(plan: Plan, found: Judgement, place: End) -> None:
+    """What speaks of sequences that are gone, or is damaged itself."""
+    directory = place.path.parent
     witness_path, note = directory / WITNESS_NAME, directory / TRUNCATION_NAME
     ahead = found.witness.sequence > place.sequence and not found.behind_seal
     if ahead or found.bad_witness or _says(found, Fault.WITNESS):
         plan.moves.append(witness_path)
+    ahead = not found.behind_seal
+    known = directories(found.data)
+    plan.moves += [
+        path
+        for path in known
+        if path in found.bad_snapshots or (ahead and int(path.name) > place.sequence)
+    ]
     if found.bad_note:
         plan.moves.append(note)
     if (directory / MANIFEST_NAME).exists() and any(map(_is_segment, plan.moves)):
         plan.moves.append(directory / MANIFEST_NAME)
 
 
-def _choose_segments(plan: Plan, directory: Path, place: Place) -> None:
+def _choose_segments(plan: Plan, directory: Path, place: End) -> None:
     """Segments behind the place: the newest first, so that no gap comes to be on the way.
 
     Empty ones may stay only where they still follow: behind a gap they would be refused.
@@ -173,7 +195,7 @@ def _choose_segments(plan: Plan, directory: Path, place: Place) -> None:
     plan.moves += used
 
 
-def _measure(plan: Plan, found: Judgement, place: Place) -> None:
+def _measure(plan: Plan, found: Judgement, place: End) -> None:
     """What is lost, as far as it can be read, and the sequence that follows."""
     plan.witness_sequence = found.witness.sequence
     plan.lost_last = place.sequence
@@ -191,16 +213,22 @@ def _measure(plan: Plan, found: Judgement, place: Place) -> None:
     plan.durable_sequence = max(found.tail_durable, plan.salvage.durable_sequence)
     if found.behind_seal or not (unread or _needs_jump(found)):
         return
-    traces = (found.witness.sequence, plan.durable_sequence, plan.salvage.last_sequence)
+    plan.snapshot_sequence = found.snapshot_sequence
+    traces = (
+        *(found.witness.sequence, found.snapshot_sequence),
+        *(plan.durable_sequence, plan.salvage.last_sequence),
+    )
     plan.lost_last = max(place.sequence, *traces)
     plan.unreadable_commands_max = max(0, possible_commands(unread) - plan.salvage.commands)
     possible = plan.lost_last + plan.unreadable_commands_max
     plan.next_sequence = jump_beyond(place.next_sequence, possible)
+    archive = found.data / ARCHIVE_NAME  # A cache: the replayer writes it again, without the loss.
+    plan.moves += [archive] if archive.is_dir() and any(archive.iterdir()) else []
 
 
 def _needs_jump(found: Judgement) -> bool:
     """Whether commands may be lost though no byte of them is there to be seen."""
-    gone = (Fault.LOST_ACKED, Fault.WITNESS)
+    gone = (Fault.LOST_ACKED, Fault.WITNESS, Fault.SNAPSHOT)
     return found.missing is not None or any(_says(found, fault) for fault in gone)
 
 
@@ -248,7 +276,8 @@ def lines(plan: Plan) -> list[str]:
         return [*said, f"nothing was changed: {plan.advice}"]
     fields = plan.fields()
     names = [name for name in fields if name.startswith(("keep_", "lost_", "cut_"))]
-    names += ["unreadable_commands_max", "witness_sequence", "durable_sequence", "next_sequence"]
+    names += ["unreadable_commands_max", "witness_sequence", "snapshot_sequence"]
+    names += ["durable_sequence", "next_sequence"]
     width = max(map(len, names))
     for name in names:
         said.append(f"  {name:<{width}}  {_shown(fields[name])}".rstrip())
@@ -272,7 +301,7 @@ def _shown(value: object) -> str:
 def _loss(plan: Plan, kept: int) -> str:
     if plan.next_sequence == 0:
         return "no command is lost by this"
-    proof = max(plan.witness_sequence, plan.durable_sequence)
+    proof = max(plan.witness_sequence, plan.snapshot_sequence, plan.durable_sequence)
     if proof > kept:
         return f"LOST: durable up to {proof}, so clients have answers for what this gives up"
     if plan.lost_last > kept:

@@ -86,14 +86,12 @@ class Known:
     engine_version: int | None = None
     boot_id: bytes = b""
     next_sequence: int = 1
-    last_sequence: int = 0
     closed: bool = True
 
     def take(self, item: Commands | Special) -> None:
         """Note one item of the walk."""
         self.closed = False
         if isinstance(item, Commands):
-            self.last_sequence = item.last_sequence
             self.next_sequence = item.last_sequence + 1
             return
         if item.kind == GENESIS:

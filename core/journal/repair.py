@@ -132,7 +132,12 @@ def _keep(surgery: Surgery, step: Step) -> int:
     quarantine = surgery.quarantine
     quarantine.parent.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
     quarantine.mkdir(mode=DIRECTORY_MODE)
-    size = sum(path.stat().st_size for path in surgery.moves if path.is_file())
+    size = sum(
+        found.lstat().st_size
+        for path in surgery.moves
+        for found in (path, *path.rglob("*"))
+        if found.is_file()
+    )
     if surgery.extent is not None:
         step("copy the bytes")
         size += surgery.extent.size

@@ -24,10 +24,11 @@ from core.journal.layout import (
     SEGMENT_HEADER_BYTES,
     SYNC,
 )
-from core.journal.reader import Commands, Special
+from core.journal.reader import Commands, Special, Walk
 from core.journal.segments import segment_path
 from core.journal.verify import open_walk
 from core.memory import address_of_buffer, region, view
+from replay import snapshots
 from tests.core.journal.files import directory_of, flip, patch
 from tests.replay.live import JOURNAL, Live, some_commands
 
@@ -106,7 +107,7 @@ def last_sequence(data: Path) -> int:
 
 
 def chain_at(data: Path, sequence: int) -> tuple[int, int]:
-    walk = open_walk(data, watch=sequence)
+    walk = Walk(directory_of(data), uuid_of(data), watch=sequence)
     for _ in walk:
         pass
     assert walk.state.watch_found
@@ -196,6 +197,18 @@ def behind_seal(data: Path) -> None:
     patch(segment(data), (256 << 10) - 8, b"\1")
 
 
+def no_such_place(data: Path) -> None:
+    """The block up to which the snapshot goes is damaged."""
+    snapshots.make(data)
+    flip(segment(data), (offset_of(data, DATA) + 200) * 8)
+
+
+def snapshot_ahead(data: Path) -> None:
+    """The newest segment is gone, and a snapshot holds what was in it."""
+    snapshots.make(data)
+    segment(data).unlink()
+
+
 def gap(data: Path) -> None:
     segment(data, 2).unlink()
 
@@ -250,6 +263,7 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "SPARE": spare,
     "LOST_ACKED": lost_acked,
     "WITNESS": bad_witness,
+    "SNAPSHOT": no_such_place,
     "INVENTORY": gap,
     "FORMAT": newer_format,
     "PERMISSIONS": permissions,

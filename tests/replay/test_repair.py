@@ -15,12 +15,13 @@ from core.constants import SEQUENCE_JUMP
 from core.journal import audit
 from core.journal import repair as surgery
 from core.journal.errors import JournalError, JournalRefused
+from core.journal.layout import DATA
 from core.journal.verify import verify
-from replay import repair
+from replay import repair, snapshots
 from replay.judge import judge
 from replay.plan import make_plan
 from replay.replay import run as replay
-from tests.core.journal.files import directory_of, flip, patch
+from tests.core.journal.files import directory_of, flip
 from tests.replay import faults
 from tests.replay.faults import FAULTS, files, segment, start, traded
 from tests.replay.live import Live, some_commands
@@ -31,6 +32,7 @@ MORE: dict[str, Callable[[Path], None]] = {
     **{name: FAULTS[name] for name in CUT},
     "WITNESS other history": faults.other_history,
     "INVENTORY foreign file": faults.foreign_file,
+    "INVENTORY snapshot ahead": faults.snapshot_ahead,
 }
 
 
@@ -185,6 +187,46 @@ def test_what_no_cut_can_mend_is_never_touched(data: Path, name: str) -> None:
     code, said = mend(data, "1\n")
     assert code == 80
     assert "nothing was changed: " in said
+    assert files(data) == before
+
+
+def test_a_fault_behind_a_snapshot_keeps_the_snapshot_and_what_follows_it(
+    good: Path, data: Path
+) -> None:
+    newest = snapshots.make(data)
+    live = start(data)
+    assert isinstance(live, Live)
+    live.send(some_commands(faults.COUNT, seed=2)[-4:])
+    live.close()
+    shutil.rmtree(data / "run")
+    offset = [place for place, kind, _ in faults.blocks(data) if kind == DATA][-2]
+    flip(segment(data), (offset + 200) * 8)
+    fields = fields_of(data)
+    assert fields["keep_sequence"] == newest.sequence + 2
+    assert fields["snapshot_sequence"] == newest.sequence
+    assert mend(data)[0] == 0
+    assert [int(path.name) for path in (data / "snapshots").iterdir()] == [newest.sequence]
+    again = start(data)
+    assert isinstance(again, Live)
+    assert again.state_hash == fields["keep_state_hash"]
+    again.close()
+
+
+def test_events_of_lost_commands_do_not_stay_in_the_archive(data: Path) -> None:
+    (data / "events").mkdir()
+    (data / "events" / "000000000001.events").write_bytes(b"events of what is lost")
+    FAULTS["HOLE"](data)
+    assert mend(data)[0] == 0
+    assert quarantined(data)["000000000001.events"] == b"events of what is lost"
+    assert not (data / "events").exists()
+
+
+def test_without_older_segments_and_without_a_snapshot_nothing_is_cut(data: Path) -> None:
+    segment(data, 1).unlink()
+    before = files(data)
+    code, said = mend(data, "0\n")
+    assert code == 80
+    assert "bring one back from a backup" in said
     assert files(data) == before
 
 
