@@ -13,8 +13,9 @@ import numpy as np
 from core.journal import create, segments, witness
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import CHECKPOINT, EPOCH_PAYLOAD, EPOCH_START, GENESIS
-from core.journal.reader import Commands, Special, Walk
+from core.journal.reader import Walk
 from core.journal.recovery import HINT_UPGRADE, refuse_lost
+from core.journal.scanner import Commands, Special
 from core.journal.segments import segment_path
 from core.journal.snapshots import SnapshotBad, directories, newest_sequence, read_manifest
 from core.journal.truncation import TRUNCATION

@@ -173,7 +173,8 @@ def _choose_beside(plan: Plan, found: Judgement, place: End) -> None:
     ]
     if found.bad_note:
         plan.moves.append(note)
-    if (directory / MANIFEST_NAME).exists() and any(map(_is_segment, plan.moves)):
+    is_less = plan.extent is not None or any(map(_is_segment, plan.moves))
+    if (directory / MANIFEST_NAME).exists() and is_less and not found.behind_seal:
         plan.moves.append(directory / MANIFEST_NAME)
 
 

@@ -26,7 +26,7 @@ from core.journal.scan import (
     FAULT_TEXT,
 )
 from core.journal.scanner import Commands, Scanner, Special
-from core.journal.segments import inventory, is_activated, newest_in_use, segment_path
+from core.journal.segments import is_activated, newest_in_use, segment_path
 from core.journal.tail import CLEAN, Tail, classify
 
 BATCH_SLOTS: Final = 16_384  # 2 MiB: stays in the cache between reading and applying.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.crc32c import crc32c_without
-from core.journal import witness
+from core.journal import manifest, witness
 from core.journal.access import block_row
 from core.journal.blocks import encode, strip
 from core.journal.errors import JournalRefused
@@ -24,7 +24,8 @@ from core.journal.layout import (
     SEGMENT_HEADER_BYTES,
     SYNC,
 )
-from core.journal.reader import Commands, Special, Walk
+from core.journal.reader import Walk
+from core.journal.scanner import Commands, Special
 from core.journal.segments import segment_path
 from core.journal.verify import open_walk
 from core.memory import address_of_buffer, region, view
@@ -209,6 +210,13 @@ def snapshot_ahead(data: Path) -> None:
     segment(data).unlink()
 
 
+def bad_manifest(data: Path) -> None:
+    """A line of the manifest is changed."""
+    manifest.append(directory_of(data), 1, 256 << 10, 1, "0" * 64)
+    manifest.append(directory_of(data), 2, 256 << 10, 2, "0" * 64)
+    patch(directory_of(data) / "manifest", 12, b"9")
+
+
 def gap(data: Path) -> None:
     segment(data, 2).unlink()
 
@@ -272,6 +280,10 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "ENGINE_VERSION": engine_version,
     "NONDETERMINISM": nondeterminism,
 }
+
+
+# The replayer refuses these, while the exchange runs; a start does not look.
+BESIDE_A_START: dict[str, Callable[[Path], None]] = {"MANIFEST": bad_manifest}
 
 
 def start(data: Path) -> Live | JournalRefused:

@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 import pytest
 
+from core.journal import manifest
 from core.journal.errors import Fault, JournalRefused
 from replay.judge import judge
 from replay.plan import make_plan
+from tests.core.journal.files import directory_of
 from tests.replay import faults
-from tests.replay.faults import FAULTS, traded
+from tests.replay.faults import BESIDE_A_START, FAULTS, traded
 from tests.replay.live import Live
 from tools import cli
 
@@ -123,7 +125,7 @@ def shell(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 def test_every_reason_has_a_section_with_commands_that_can_be_tried() -> None:
     assert [name for name in SECTIONS if name in list(Fault)] == [fault.value for fault in Fault]
-    assert set(FAULTS) == {fault.value for fault in Fault}
+    assert {*FAULTS, *BESIDE_A_START} == {fault.value for fault in Fault}
     assert all(SECTIONS[fault].ways for fault in Fault)
     assert {"Exit 70", "Exit 75", "Exit 78"} <= set(SECTIONS)
 
@@ -149,6 +151,22 @@ def test_the_commands_of_a_section_end_as_the_page_says(shell: Shell, name: str,
     FAULTS[name](Path("data"))
     for line in SECTIONS[name].ways[way]:
         shell.run(line)
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_manifest_that_was_changed_is_refused_as_the_page_says() -> None:
+    BESIDE_A_START["MANIFEST"](Path("data"))
+    with pytest.raises(JournalRefused) as caught:
+        manifest.read(directory_of(Path("data")))
+    assert re.fullmatch(pattern(SECTIONS["MANIFEST"].sentence), str(caught.value))
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_manifest_end_as_the_page_says(shell: Shell) -> None:
+    BESIDE_A_START["MANIFEST"](Path("data"))
+    for line in SECTIONS["MANIFEST"].ways[0]:
+        shell.run(line)
+    assert manifest.read(directory_of(Path("data"))) == []
 
 
 def _killed(data: Path) -> None:
