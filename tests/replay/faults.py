@@ -214,7 +214,7 @@ def bad_manifest(data: Path) -> None:
     """A line of the manifest is changed."""
     manifest.append(directory_of(data), 1, 256 << 10, 1, "0" * 64)
     manifest.append(directory_of(data), 2, 256 << 10, 2, "0" * 64)
-    patch(directory_of(data) / "manifest", 12, b"9")
+    patch(directory_of(data) / "manifest", 11, b"9")
 
 
 def gap(data: Path) -> None:
