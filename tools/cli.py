@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-journal_app = typer.Typer(help="The journal: verify it, read it.", no_args_is_help=True)
+journal_app = typer.Typer(help="The journal: verify it, read it, repair it.", no_args_is_help=True)
 config_app = typer.Typer(help="The configuration: show, check, schema.", no_args_is_help=True)
 events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_is_help=True)
 app.add_typer(journal_app, name="journal")
@@ -215,6 +215,33 @@ def events_show(
 
     for line in dump.lines(_directory(data), first, last, form):
         print(line)
+
+
+@journal_app.command("repair")
+def journal_repair(
+    data: DataOption = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what it would do; no more.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on from a refused journal: shows what is lost, asks, keeps what it takes away."""
+    if as_json and not plan:
+        _refuse("--json: only with --plan, because the repair itself asks on the terminal")
+    _compile()
+    from tools import journal_repair as repair
+
+    code = repair.run(_directory(data), VERSION, plan_only=plan, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def reset(
+    data: DataOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it.")] = False,
+) -> None:
+    """Remove everything in the data directory: journal, orders, balances."""
+    from tools import reset as resetting
+
+    raise typer.Exit(resetting.run(_directory(data), yes=yes))
 
 
 def _compile() -> None:

@@ -89,14 +89,9 @@ def finish(data: Path, config: JournalConfig) -> None:
     init = data / INIT_NAME
     if not init.exists():
         return
-    uuid = uuids.UUID(init.read_text("ascii"))
+    uuid = announced(data)
     directory = data / JOURNAL_NAME / str(uuid)
-    for entry in directory.parent.iterdir():
-        if entry.name not in (LOCK_NAME, directory.name):
-            detail = f"{INIT_NAME} announces journal {uuid}, but this is there"
-            raise JournalRefused(Fault.INVENTORY, entry, 0, detail)
     if directory.exists():
-        _refuse_used(directory)
         shutil.rmtree(directory)
     directory.mkdir(mode=DIRECTORY_MODE)
     prewritten = config.durability == SYNC
@@ -129,6 +124,19 @@ def finish(data: Path, config: JournalConfig) -> None:
         sync_directory(path)
     init.unlink()
     sync_directory(data)
+
+
+def announced(data: Path) -> uuids.UUID:
+    """The journal that INIT announces; JournalRefused when there is one that INIT is not about."""
+    uuid = uuids.UUID((data / INIT_NAME).read_text("ascii"))
+    directory = data / JOURNAL_NAME / str(uuid)
+    for entry in directory.parent.iterdir() if directory.parent.exists() else ():
+        if entry.name not in (LOCK_NAME, directory.name):
+            detail = f"{INIT_NAME} announces journal {uuid}, but this is there"
+            raise JournalRefused(Fault.INVENTORY, entry, 0, detail)
+    if directory.exists():
+        _refuse_used(directory)
+    return uuid
 
 
 def _genesis_block(header: Header, config: JournalConfig) -> bytes:

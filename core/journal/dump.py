@@ -103,11 +103,12 @@ def _commands(batch: Commands, first: int, last: int) -> Iterator[Row]:
         prefix: Any = slots[place].view(messages.COMMAND)[0]
         size = int(prefix["slots"])
         if first <= int(prefix["sequence"]) <= last:
-            yield _command(slots[place : place + size], int(prefix["kind"]))
+            yield command_row(slots[place : place + size], int(prefix["kind"]))
         place += size
 
 
-def _command(slots: "np.ndarray[Any, np.dtype[np.uint8]]", kind: int) -> Row:
+def command_row(slots: "np.ndarray[Any, np.dtype[np.uint8]]", kind: int) -> Row:
+    """One command as plain values."""
     row: Row = {"record": "command"}
     views = COMMAND_VIEWS.get(kind, (messages.COMMAND,))
     for slot, view in zip(slots, views, strict=False):

@@ -11,7 +11,8 @@ EXIT_BUSY: Final = 75
 EXIT_CONFIGURATION: Final = 78
 EXIT_REFUSED: Final = 80
 
-HINT_VERIFY: Final = "run 'outcry journal verify'; the journal is kept as it is"
+HINT_VERIFY: Final = "the journal is kept as it is"
+RUNBOOK: Final = "docs/runbook.md"  # A section for each reason.
 
 
 class Fault(StrEnum):
@@ -70,7 +71,10 @@ class JournalRefused(JournalError):
         self.offset = offset
         self.detail = detail
         self.hint = hint
-        super().__init__(f"journal refused: {fault}: {path} at {offset}: {detail}; {hint}")
+        super().__init__(
+            f"journal refused: {fault}: {path} at {offset}: {detail}; {hint}; "
+            f"see {RUNBOOK}#{fault.lower()}"
+        )
 
     @property
     def reason(self) -> str:

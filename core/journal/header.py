@@ -139,3 +139,14 @@ def parse(image: "np.ndarray[Any, np.dtype[np.uint8]]", path: Path, segment_no: 
     if int(row["block_align"]) != header.align or tuple(row["algorithms"].tolist()) != ALGORITHMS:
         raise refuse(Fault.FORMAT, "unknown block alignment or algorithms")
     return header
+
+
+def read_any(image: bytearray) -> tuple[bytes, int] | None:
+    """Journal uuid and number of a segment by its own word; None when the header is not whole."""
+    if len(image) < SEGMENT_HEADER_BYTES or image[: len(SEGMENT_MAGIC)] != SEGMENT_MAGIC:
+        return None
+    row: Any = np.frombuffer(image, SEGMENT, 1)[0]
+    checksum = crc32c_without(address_of_buffer(image), SEGMENT_HEADER_BYTES, HEADER_CRC_AT)
+    if checksum != int(row["header_crc32c"]):
+        return None
+    return row["journal_uuid"].tobytes(), int(row["segment_no"])

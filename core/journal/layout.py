@@ -129,7 +129,7 @@ EPOCH_PAYLOAD: Final = record(
     320,
     [
         ("last_sequence", "<i8"),  # The newest sequence that was recovered.
-        ("next_sequence", "<i8"),  # last + 1, or last + 2^26 after a loss.
+        ("next_sequence", "<i8"),  # last + 1, or after a loss last + a multiple of 2^26.
         ("lost_first", "<i8"),  # The lost range; 0, 0: nothing was lost.
         ("lost_last", "<i8"),
         ("truncated_bytes", "<i8"),

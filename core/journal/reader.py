@@ -26,7 +26,7 @@ from core.journal.scan import (
     FAULT_TEXT,
 )
 from core.journal.scanner import Commands, Scanner, Special
-from core.journal.segments import inventory, is_activated, newest_in_use, segment_path
+from core.journal.segments import is_activated, newest_in_use, segment_path
 from core.journal.tail import CLEAN, Tail, classify
 
 BATCH_SLOTS: Final = 16_384  # 2 MiB: stays in the cache between reading and applying.
@@ -142,7 +142,7 @@ class Walk(Scanner):
 
     def _check_spares(self, first_no: int) -> None:
         """Segments behind the newest in use must be empty; the next may have a torn header."""
-        for number in inventory(self.directory):
+        for number in self.numbers():
             if number < first_no:
                 continue
             path = segment_path(self.directory, number)

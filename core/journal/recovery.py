@@ -206,7 +206,7 @@ def _finish(
     seen_by_snapshot = newest_sequence(opening.data, opening.uuid)
     refuse_lost(tail, directory, witnessed, walk, seen_by_snapshot)
     _refuse_change(directory, config, seen)
-    next_sequence = _next_sequence(directory, header, tail, seen)
+    next_sequence = _next_sequence(directory, header, tail, seen, int(state.last_sequence))
     segments.remove_unfinished(directory)
     if tail.kind != CLEAN:
         truncate(directory, tail, int(state.last_sequence), next_sequence)
@@ -327,10 +327,14 @@ def _lost(expected: int, following: int) -> tuple[int, int]:
     return (0, 0) if following == expected else (expected, following - 1)
 
 
-def _next_sequence(directory: Path, header: Header, tail: Tail, seen: Known) -> int:
+def _next_sequence(
+    directory: Path, header: Header, tail: Tail, seen: Known, last_sequence: int
+) -> int:
     """The next sequence to give: far away when clients may have seen some that are lost."""
     noted = pending(directory)
-    if noted is not None and noted.next_sequence > seen.next_sequence:
+    # A note of another end speaks of a journal that was since brought back from a copy.
+    fits = noted is not None and int(noted.last_sequence) == last_sequence
+    if noted is not None and fits and noted.next_sequence > seen.next_sequence:
         return int(noted.next_sequence)
     far = seen.next_sequence - 1 + SEQUENCE_JUMP
     if tail.kind == LOST:

@@ -179,7 +179,8 @@ def order_fault(state: int) -> int:
         good = first == scan.next_sequence and count >= 1 and last == first + count - 1
         good = good and block.payload_bytes % SLOT_BYTES == 0
     else:
-        jumped = kind == EPOCH_START and first == scan.next_sequence - 1 + SEQUENCE_JUMP
+        ahead = first - (scan.next_sequence - 1)
+        jumped = kind == EPOCH_START and ahead > 0 and ahead % SEQUENCE_JUMP == 0
         good = (first == scan.next_sequence or jumped) and last == scan.last_sequence and count == 0
     if not good or block.durable_sequence > last:
         return BAD_SEQUENCE

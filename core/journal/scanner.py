@@ -108,8 +108,12 @@ class Scanner:
         """Where the walk begins, None: at the first block."""
         return self._start
 
+    def numbers(self) -> list[int]:
+        """Numbers of the segments there are; JournalRefused for what does not belong."""
+        return inventory(self.directory)
+
     def first_segment(self) -> int:
-        numbers = inventory(self.directory)
+        numbers = self.numbers()
         wanted = 1 if self._start is None else self._start.segment_no
         if self._oldest and numbers:
             wanted = numbers[0]

@@ -25,7 +25,10 @@ WITNESS_NAME: Final = "witness"
 TRUNCATION_NAME: Final = "truncation"
 QUARANTINE_NAME: Final = "quarantine"
 MANIFEST_NAME: Final = "manifest"  # Kept: SHA-256 of sealed segments, by the replayer.
-BESIDE: Final = frozenset({WITNESS_NAME, TRUNCATION_NAME, QUARANTINE_NAME, MANIFEST_NAME})
+AUDIT_NAME: Final = "audit"  # What operators did to the journal; see core/journal/audit.py.
+BESIDE: Final = frozenset(
+    {WITNESS_NAME, TRUNCATION_NAME, QUARANTINE_NAME, MANIFEST_NAME, AUDIT_NAME}
+)
 
 SEGMENT_NAME: Final = re.compile(r"([0-9]{12})\.seg")
 UNFINISHED: Final = re.compile(r".*\.tmp")
@@ -76,7 +79,7 @@ def journal_directory(data: Path) -> Path | None:
     for entry in sorted(root.iterdir()):
         if entry.name == LOCK_NAME:
             continue
-        if not entry.is_dir() or not _is_uuid(entry.name):
+        if not entry.is_dir() or not is_uuid(entry.name):
             raise JournalRefused(Fault.INVENTORY, entry, 0, "expected LOCK and one journal only")
         found.append(entry)
     if len(found) > 1:
@@ -85,7 +88,8 @@ def journal_directory(data: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _is_uuid(name: str) -> bool:
+def is_uuid(name: str) -> bool:
+    """Whether a directory of that name is a journal."""
     try:
         return str(uuids.UUID(name)) == name
     except ValueError:

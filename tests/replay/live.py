@@ -1,5 +1,6 @@
 """A live core in this process, with one gateway, over a journal in a temporary directory."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -25,8 +26,8 @@ JOURNAL: Final = JournalConfig(
 class Live:
     """The core, and the end of its ring that an adapter would have."""
 
-    def __init__(self, data: Path) -> None:
-        self.core = Core(CoreConfig(data, JOURNAL, (GATEWAY,), BLOCK, populate=False))
+    def __init__(self, data: Path, journal: JournalConfig = JOURNAL) -> None:
+        self.core = Core(CoreConfig(data, journal, (GATEWAY,), BLOCK, populate=False))
         self.core.publish()
         self._ring = attach_inbound(self.core.shm, GATEWAY, 1, self.core.epoch)
 
@@ -50,6 +51,19 @@ class Live:
     def checkpoint(self) -> None:
         """Journal where the state is."""
         self.core.step(CHECKPOINT_DUE)
+
+    def crash(self) -> None:
+        """Let go without a word, as a killed process does, but for what lies in /dev/shm."""
+        writer = self.core.writer
+        writer.row.stop = 1
+        if writer._syncer is not None:
+            writer._syncer.join()
+        os.close(writer.row.fd)
+        writer.row.fd = -1
+        self.core.recovery.lock.close()
+        self._ring.close()
+        for segment in self.core.segments():
+            segment.unlink()
 
     def close(self) -> None:
         self._ring.close()
