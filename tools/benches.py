@@ -10,11 +10,19 @@ from typing import Any, Final, NamedTuple
 
 from tools import exits
 
-NAMES: Final = ("kernel", "ring", "journal", "resume")
+NAMES: Final = ("kernel", "ring", "journal", "resume", "replay", "restart")
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5
 KERNEL_BATCH: Final = 256
 FOLDER: Final = "OUTCRY_FLOWS"
+TAKEN: Final = {
+    "kernel": ("flow", "no_risk", "ids"),
+    "replay": ("flow", "commands"),
+    "restart": ("flow", "commands"),
+}
+REPLAY_COMMANDS: Final = 2_000_000
+RESTART_COMMANDS: Final = 1_000_000  # From genesis; ten times as many behind a snapshot.
+SPARSE_DIVISOR: Final = 4
 
 
 class Options(NamedTuple):
@@ -24,6 +32,7 @@ class Options(NamedTuple):
     no_risk: bool
     ids: bool
     seconds: float | None
+    commands: int | None = None
 
 
 def check(name: str, options: Options) -> None:
@@ -34,13 +43,13 @@ def check(name: str, options: Options) -> None:
         raise exits.Stop(
             exits.USAGE, f"bench: expected one of {', '.join(NAMES)}, got {name!r}{hint}"
         )
-    taken = ("seconds",) if name != "kernel" else ("flow", "no_risk", "ids")
+    taken = TAKEN.get(name, ("seconds",))
     for option, value in options._asdict().items():
         if value and option not in taken:
             shown = option.replace("_", "-")
             raise exits.Stop(exits.USAGE, f"bench {name}: does not take --{shown}")
     if options.flow is not None and not options.flow.is_file():
-        raise exits.Stop(exits.USAGE, f"bench kernel: --flow: no such file: {options.flow}")
+        raise exits.Stop(exits.USAGE, f"bench {name}: --flow: no such file: {options.flow}")
 
 
 def run(name: str, options: Options) -> dict[str, Any]:
@@ -58,9 +67,33 @@ def run(name: str, options: Options) -> dict[str, Any]:
                 fields = _kernel(path, options).items()
                 found |= {f"{path.stem}_{field}": value for field, value in fields}
             return found
+    if name in ("replay", "restart"):
+        with tempfile.TemporaryDirectory() as directory:
+            return _journal(name, options, Path(directory))
     module: Any = importlib.import_module(f"bench.bench_{name}")
     measure: Callable[[float], dict[str, Any]] = module.run
     return measure(options.seconds or SECONDS)
+
+
+def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:
+    """Benchmarks that write a journal first."""
+    if options.flow is None:
+        from bench.flow_make import make
+
+        path = make("mixed", directory)
+    else:
+        path = options.flow
+    try:
+        if name == "replay":
+            from bench import bench_replay
+
+            return bench_replay.run(path, options.commands or REPLAY_COMMANDS)
+        from bench import bench_restart
+
+        commands = options.commands or RESTART_COMMANDS
+        return bench_restart.run(path, commands, commands // SPARSE_DIVISOR)
+    except ValueError as fault:
+        raise exits.Stop(exits.USAGE, f"bench {name}: --flow: {fault}") from None
 
 
 def _flows(directory: Path) -> list[Path]:

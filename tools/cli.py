@@ -149,7 +149,7 @@ def replay(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="kernel, ring, journal or resume.")],
+    name: Annotated[str, typer.Argument(help="kernel, ring, journal, resume, replay or restart.")],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
     ] = None,
@@ -158,12 +158,15 @@ def bench(
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.1, help="How long (not kernel).")
     ] = None,
+    commands: Annotated[
+        int | None, typer.Option("--commands", min=1, help="In the journal (replay, restart).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a part, with a baseline in the same run."""
     from tools import benches
 
-    options = benches.Options(flow, no_risk, ids, seconds)
+    options = benches.Options(flow, no_risk, ids, seconds, commands)
     benches.check(name, options)
     _compile()
     _print(benches.run(name, options), as_json=as_json)
