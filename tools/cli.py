@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from tools import exits
+from tools import exits, inside
 
 if TYPE_CHECKING:
     from tools.config_layers import Loaded
@@ -28,6 +28,7 @@ events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_
 app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
+inside.register(app)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Data directory; else that of the configuration.")
