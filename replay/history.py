@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from core.constants import SEQUENCE_MAX
 from core.jit import entry
 from core.journal import witness
 from core.journal.errors import Fault, JournalRefused
@@ -101,14 +102,18 @@ class History:
 
     def to(self, sequence: int | None) -> State:
         """The state after ``sequence``, None: the newest; NoSuchSequence when there is none."""
-        for batch in self.batches():
-            slots = batch.slots if sequence is None else up_to(batch, sequence)
-            self.apply(slots)
-            if sequence is not None and batch.last_sequence >= sequence:
-                break
+        self.up_to(SEQUENCE_MAX if sequence is None else sequence)
         if sequence is not None and self.sequence != sequence:
             end = f"it ends with {self.sequence}" if self.sequence < sequence else "it was skipped"
             raise NoSuchSequence(f"--at: the journal has no sequence {sequence}; {end}")
+        return self.state
+
+    def up_to(self, sequence: int) -> State:
+        """The state after the newest command with at most this sequence."""
+        for batch in self.batches():
+            self.apply(up_to(batch, sequence))
+            if batch.last_sequence >= sequence:
+                break
         return self.state
 
     def events(self, start: int = 0) -> "np.ndarray[Any, Any]":

@@ -10,8 +10,8 @@ import numpy as np
 from core import memory
 from core.book.levels import level_at_key, next_level
 from core.jit import kernel
-from core.memory import Record, address_of, pointer
 from core.layout import record
+from core.memory import Record, address_of, pointer
 from core.messages import BUY, MARKET, STATUS_OPEN, text
 from core.rows import (
     ACCOUNT,

@@ -184,9 +184,7 @@ def _step(terms: Terms, step: Step) -> Row:
 def _after(terms: Terms, order: Row) -> Row:
     fields = order_fields(terms, order)
     instrument = terms.instruments[order["instrument"]]
-    after = {
-        name: fields[name] for name in ("status", "price", "leaves_qty", "filled_qty", "hold")
-    }
+    after = {name: fields[name] for name in ("status", "price", "leaves_qty", "filled_qty", "hold")}
     after["fees"] = fields["fees"]
     for side in ("best_own", "best_other"):
         best = order[side]
@@ -290,7 +288,8 @@ def _event_text(row: Row, event: Row) -> str:
         "CANCEL_ACCEPTED": "cancel accepted",
         "ORDER_REPEATED": "the same id and payload again: nothing was done",
     }
-    return plain.get(kind, kind.lower().replace("_", " ")).format_map({**event, **row})
+    words = plain.get(kind, str(kind).lower().replace("_", " "))
+    return words.format_map({**event, **row})
 
 
 # Text.

@@ -95,7 +95,7 @@ def top(
 
 def ring_dump(
     ring: Annotated[str, typer.Option("--ring", help="out, in-GATEWAY, reply-GATEWAY.")] = "out",
-    last: Annotated[int, typer.Option("--last", min=0, help="How many of the newest.")] = 20,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many of the newest.")] = 20,
     form: Annotated[str, typer.Option("--format", help="text, jsonl or csv.")] = "text",
     data: DataOption = None,
 ) -> None:

@@ -56,7 +56,9 @@ def _book_lines(fields: Row) -> Iterator[str]:
 
 
 def _who(order: Row) -> str:
-    return f"{order['order_id']} {order['client_order_id']} of {order['account']}".replace("  ", " ")
+    return f"{order['order_id']} {order['client_order_id']} of {order['account']}".replace(
+        "  ", " "
+    )
 
 
 def account(state: State, name: str) -> Told:

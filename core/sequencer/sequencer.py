@@ -126,6 +126,7 @@ def turn(loop_address: int) -> int:
     loop = loop_at(loop_address)
     begun_ns = monotonic_ns()
     now_ns = begun_ns
+    gauge(loop.counters, HEARTBEAT_NS, begun_ns)  # A turn lasts PYTHON_NS at the most.
     while now_ns - begun_ns < PYTHON_NS:
         if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
             collect(loop)
@@ -149,7 +150,6 @@ def turn(loop_address: int) -> int:
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
-    gauge(loop.counters, HEARTBEAT_NS, now_ns)
     return LOOK
 
 
