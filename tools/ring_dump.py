@@ -32,6 +32,8 @@ WORDS: Final = {
 }
 HEADERS: Final = {OUTPUT: OUTPUT_HEADER, INBOUND: RING, REPLIES: RING}
 SLOT_SIZES: Final = {OUTPUT: EVENT_BYTES, INBOUND: SLOT_BYTES, REPLIES: REPLY_BYTES}
+# Said at the beginning of a line of text, or in the header.
+_LEADING: Final = frozenset({"record", "cursor", "kind", "schema"})
 LINE_0_WORDS: Final = tuple(name for name, *_ in LINE_0 if "reserved" not in name)
 
 
@@ -136,5 +138,9 @@ def formatted(head: Row, rows: list[Row], form: str) -> Iterator[str]:
     else:
         yield " ".join(f"{name}={value}" for name, value in head.items() if name != "record")
         for row in rows:
-            said = [f"{name}={value}" for name, value in row.items() if value not in (0, "", None)]
-            yield " ".join(said[1:])
+            said = [
+                f"{name}={value}"
+                for name, value in row.items()
+                if name not in _LEADING and value not in (0, "", None)
+            ]
+            yield " ".join([f"{row['cursor']:>12} {row['kind']:<17}", *said]).rstrip()

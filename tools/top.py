@@ -17,10 +17,12 @@ from rich.table import Table
 from adapters.link import CoreFile, read_core_file
 from core.clock import monotonic_ns
 from core.counters import Counters, attach_counters
+from core.journal.segments import SEGMENT_NAME, journal_directory
 from core.messages import COMMAND_NAMES
 from core.shm import INBOUND, OUTPUT, REPLIES, Segment, SegmentError, attach
 from tools import exits
 from tools.ring_dump import header_of
+from tools.supervisor import RESTARTS_NAME
 
 Row = dict[str, Any]
 Cells = tuple[str, ...]
@@ -33,8 +35,9 @@ SHORT_NS: Final = 10_000
 class Watched:
     """Counters and rings of one life of a core."""
 
-    def __init__(self, core: CoreFile) -> None:
+    def __init__(self, core: CoreFile, data: Path) -> None:
         self.core = core
+        self._data = data
         self._segments: list[Segment] = []
         self.counters: Counters = attach_counters(core.shm, core.epoch)
         try:
@@ -82,7 +85,25 @@ class Watched:
             "output_capacity": output["capacity"],
             "core_sleeping": bool(output["sleeping"]),
             "gateways": gateways,
+            "spares": spares(self._data, values["segment_no"]),
+            "restarts": restarts(self._data),
         }
+
+
+def spares(data: Path, segment_no: int) -> int:
+    """Segments that were prepared behind the one in use."""
+    directory = journal_directory(data)
+    names = [] if directory is None else [path.name for path in directory.iterdir()]
+    matches = [SEGMENT_NAME.fullmatch(name) for name in names]
+    return sum(1 for match in matches if match and int(match[1]) > segment_no)
+
+
+def restarts(data: Path) -> dict[str, int]:
+    """How often the supervisor had to start each process again since it began."""
+    try:
+        return dict(json.loads((data / "run" / RESTARTS_NAME).read_text()))
+    except FileNotFoundError:
+        return {}
 
 
 def figures(core: CoreFile, before: Row, now: Row) -> Row:
@@ -133,8 +154,7 @@ def figures(core: CoreFile, before: Row, now: Row) -> Row:
         "slots_per_block": round(slots / blocks, 2) if blocks else 0.0,
         "ns_per_block": round(change("block_ns") / blocks) if blocks else 0,
         "segment_no": values["segment_no"],
-        "spares": values["spares"],
-        "segments_prepared": values["segments_prepared"],
+        "spares": now["spares"],
         "duty_cycles_per_s": rate("duty_cycles"),
         "busy_ratio": round(change("busy_cycles") / cycles, 4) if cycles else 0.0,
         "sleeps_per_s": rate("sleeps"),
@@ -144,7 +164,7 @@ def figures(core: CoreFile, before: Row, now: Row) -> Row:
         "longest_cycle_1s_ns": values["longest_cycle_1s_ns"],
         **_replayer(values),
         "recovered_commands": values["recovered_commands"],
-        "restarts": values["restarts"],
+        "restarts": now["restarts"],
     }
 
 
@@ -191,7 +211,7 @@ def _once(data: Path) -> Row:
     core = _core(data)
     if core is None:
         raise exits.Stop(exits.USAGE, f"{data}: no exchange runs here (no run/core.json)")
-    watched = Watched(core)
+    watched = Watched(core, data)
     try:
         before = watched.look()
         time.sleep(PERIOD_S)
@@ -209,7 +229,7 @@ def _follow(data: Path) -> Iterator[Row]:
             time.sleep(PERIOD_S)
             continue
         try:
-            watched = Watched(core)
+            watched = Watched(core, data)
         except SegmentError as error:
             yield {"state": str(error)}
             time.sleep(PERIOD_S)
@@ -266,7 +286,7 @@ def sections(found: Row) -> dict[str, list[Cells]]:
             ),
             (
                 "restarts",
-                f"{found['restarts']:,}",
+                ", ".join(f"{name} {n}" for name, n in found["restarts"].items()) or "none",
                 f"recovered {found['recovered_commands']:,} commands",
             ),
         ],
@@ -314,7 +334,6 @@ def _journal_rows(found: Row) -> list[Cells]:
             "segment",
             f"{found['segment_no']}",
             f"spares {found['spares']}",
-            f"prepared {found['segments_prepared']}",
         ),
     ]
 
