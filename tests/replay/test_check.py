@@ -118,7 +118,9 @@ def test_a_broken_engine_is_found_at_the_command_that_broke_something(tmp_path: 
             "command 17 PLACE_ORDER: balance: held is not what its open orders need (balance "
             "8: account 4, asset 2): expected 0, found 2000000"
         ),
-        "a reduction releases nothing": "command 23 REDUCE_ORDER: the fee part of a hold (order 88080393)",
+        "a reduction releases nothing": (
+            "command 23 REDUCE_ORDER: the fee part of a hold (order 88080393)"
+        ),
         "the seller gets one unit too much": (
             "command 12 PLACE_ORDER: balance: available + held (balance 7: account 4, asset "
             "1): expected 999999925000, found 999999925001"
@@ -128,7 +130,9 @@ def test_a_broken_engine_is_found_at_the_command_that_broke_something(tmp_path: 
             "command 12 PLACE_ORDER: position: net (position 1: account 4, instrument 1): "
             "expected 0, found -2500"
         ),
-        "a seventh order pays somebody else": "command 17 PLACE_ORDER: asset 2: 5 units were made or lost",
+        "a seventh order pays somebody else": (
+            "command 17 PLACE_ORDER: asset 2: 5 units were made or lost"
+        ),
     }
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from core import shm
 from core.messages import KIND_AT, QUERY, QUERY_BALANCES, SCHEMA
-from core.ring import attach_inbound, offer
+from core.ring import offer
 from core.sequencer.sequencer import turn
 from replay import slots as decode
 from tests.model.commands import CancelOrder
 from tests.model.translate import batch_of
-from tests.replay.live import GATEWAY, Live
+from tests.replay.live import Live
 from tests.replay.market import ALICE, meant, order, scripted
 from tools import ring_dump
 from tools.exits import Stop
@@ -63,9 +63,8 @@ def test_commands_that_wait_and_commands_that_were_polled_are_told_apart(
     live: Live, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    ring = attach_inbound(live.core.shm, f"{GATEWAY}", 1, live.core.epoch) if False else live._ring
     waiting = batch_of([CancelOrder(client_order_id="a-y", **meant(ALICE, "a-6"))])  # type: ignore[arg-type]
-    assert offer(ring.end, int(waiting.ctypes.data), len(waiting), 1) == 1
+    assert offer(live.end, int(waiting.ctypes.data), len(waiting), 1) == 1
     assert text(data, "in-test.0", 2) == [
         "31 PLACE_ORDER       polled=True account=3 instrument=1 slots=1 client_order_id=a-6 "
         "side=2 order_type=1 time_in_force=1 price=10300 qty=300",
@@ -80,11 +79,10 @@ def test_replies_are_shown_by_the_kind_of_their_query(live: Live, tmp_path: Path
     query = np.zeros(1, QUERY)
     query["kind"], query["schema"], query["slots"] = QUERY_BALANCES, SCHEMA, 1
     query["account"], query["request_id"] = ALICE, 77
-    assert offer(live._ring.end, int(query.ctypes.data), 1, 0) == 1
+    assert offer(live.end, int(query.ctypes.data), 1, 0) == 1
     live.core.step(int(turn(live.core.loop)))
-    (row,) = [
-        json.loads(x) for x in ring_dump.lines(tmp_path / "data", "reply-test.0", 1, "jsonl")
-    ][1:]
+    lines = list(ring_dump.lines(tmp_path / "data", "reply-test.0", 1, "jsonl"))
+    row = json.loads(lines[1])
     assert (row["kind"], row["request_id"], row["as_of"]) == ("QUERY_BALANCES", 77, 27)
     assert [(item["id"], item["held"]) for item in row["items"]] == [(1, 0), (2, 3_000_000)]
 
@@ -92,7 +90,7 @@ def test_replies_are_shown_by_the_kind_of_their_query(live: Live, tmp_path: Path
 def test_an_unknown_ring_and_a_directory_without_rings_are_refused(
     live: Live, tmp_path: Path
 ) -> None:
-    with pytest.raises(Stop, match="expected one of in-test.0, out, reply-test.0, got 'in-x'"):
+    with pytest.raises(Stop, match=r"expected one of in-test.0, out, reply-test.0, got 'in-x'"):
         list(ring_dump.lines(tmp_path / "data", "in-x", 1, "text"))
     with pytest.raises(Stop, match="no exchange runs here"):
         list(ring_dump.lines(tmp_path / "none", "out", 1, "text"))
