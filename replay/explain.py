@@ -116,7 +116,7 @@ def explain(data: Path, wanted: str, account: str | None = None) -> Explanation:
 
     Raises NotFound, Ambiguous, Unknown (the account) and JournalRefused.
     """
-    finder = Finder(History(data), wanted)
+    finder = Finder(data, wanted)
     hits = finder.run()
     state = finder.history.state
     sequence = finder.history.sequence
@@ -124,9 +124,11 @@ def explain(data: Path, wanted: str, account: str | None = None) -> Explanation:
     hits = [hit for hit in hits if number in (None, hit.account)]
     if not hits:
         whose = f" of {account}" if account is not None else ""
+        first = finder.history.first_sequence
+        since = f"from sequence {first + 1} " if first else ""
         raise NotFound(
             f"{wanted}: no order and no command{whose} with this order id or client order id; "
-            f"looked up to sequence {sequence}"
+            f"looked {since}up to sequence {sequence}"
         )
     refuse_several(hits, wanted, state)
     owner = next((hit.account for hit in hits if hit.is_own), hits[0].account)
@@ -134,7 +136,12 @@ def explain(data: Path, wanted: str, account: str | None = None) -> Explanation:
     made = [hit.order_id for hit in hits if hit.order_id & ORDER_SLOT_MASK]
     if not made:
         return Explanation([hit.step for hit in hits], {}, [], sequence, state)
-    watch = Watch(History(data), made[-1], sequence)
+    watch = Watch(History(data, (made[-1] >> ORDER_SLOT_BITS) - 1), made[-1], sequence)
+    if watch.history.sequence >= made[-1] >> ORDER_SLOT_BITS:
+        raise NotFound(
+            f"{wanted}: order {made[-1]} was placed before sequence {watch.history.sequence}, the "
+            f"oldest state that can be had"
+        )
     others = sorted(set(made) - {made[-1]})
     steps = watch.run()
     return Explanation(steps, watch.last, others, watch.history.sequence, watch.history.state)
@@ -178,11 +185,11 @@ def names_of(slots: Slots, place: int) -> tuple[int, set[bytes]]:
 class Finder:
     """The first way: which commands have the id, and which order they made or met."""
 
-    def __init__(self, history: History, wanted: str) -> None:
-        self.history = history
+    def __init__(self, data: Path, wanted: str) -> None:
         self._client_id = wanted.encode("ascii", "replace")
         number = int(wanted) if wanted.isdecimal() and len(wanted) < 20 else 0
         self._order_id = number if number >> ORDER_SLOT_BITS else 0
+        self.history = History(data)
 
     def run(self) -> list[Hit]:
         """All hits of the journal, in order; those by order id alone if there are any."""

@@ -6,66 +6,61 @@ read, nothing is written.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from core.constants import SEQUENCE_MAX
 from core.jit import entry
-from core.journal import witness
-from core.journal.errors import Fault, JournalRefused
-from core.journal.layout import CHECKPOINT, EPOCH_START, GENESIS
-from core.journal.reader import Commands, Special, Walk
-from core.journal.recovery import refuse_lost
+from core.journal.ahead import read_ahead
+from core.journal.reader import Commands
 from core.journal.segments import segment_path
-from core.journal.verify import locate, open_walk
+from core.journal.snapshots import directories
+from core.journal.verify import judge_end
 from core.messages import COMMAND, SLOTS_AT
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State
-from replay.replay import NoSuchSequence, Replay, refuse_engine, up_to
+from replay.replay import NoSuchSequence, Source, compare, source, up_to
 
 RING_EVENTS_MIN: Final = 1 << 14
 
 Slots = np.ndarray[Any, np.dtype[np.uint8]]
-Items = Iterator[Commands | Special]
 
 
-class Beginning(NamedTuple):
-    """A state, and what of the journal comes after it."""
+def begin(data: Path, before: int | None = None) -> Source:
+    """The newest snapshot that is not behind ``before``; without one, as early as can be.
 
-    replay: Replay
-    items: Items
-    walk: Walk
-    directory: Path
-    witnessed: Any
-
-
-def begin(data: Path) -> Beginning:
-    """The state at genesis and all that follows.
-
-    Raises JournalRefused when there is no journal or it does not begin with GENESIS.
+    Raises JournalRefused, and NoSuchSequence when the journal is shortened and no snapshot usable.
     """
-    directory, uuid = locate(data)
-    witnessed = witness.read(directory, uuid)
-    walk = open_walk(data, watch=witnessed.sequence)
-    items = iter(walk)
-    first = next(items, None)
-    if not isinstance(first, Special) or first.kind != GENESIS:
-        raise JournalRefused(Fault.MISSING, data, 0, "the journal does not begin with GENESIS")
-    return Beginning(Replay(first.payload), items, walk, directory, witnessed)
+    if before is not None and directories(data):
+        try:
+            return source(data, to=before, from_snapshot=True)
+        except NoSuchSequence:  # All are behind it.
+            pass
+    try:
+        return source(data)
+    except NoSuchSequence as error:
+        for directory in reversed(directories(data)):  # The journal was shortened: the oldest.
+            try:
+                return source(data, to=int(directory.name), from_snapshot=True)
+            except NoSuchSequence:
+                continue
+        raise error
 
 
 class History:
     """The journal of ``data`` and the state after what of it was applied so far."""
 
-    def __init__(self, data: Path) -> None:
-        self._from = begin(data)
-        self.replay = self._from.replay
+    def __init__(self, data: Path, before: int | None = None) -> None:
+        """Begins at ``before`` or earlier; None: as early as can be."""
+        self._data = data
+        self.replay, self._walk, _ = begin(data, before)
         self.state: State = self.replay.state
         self.apply_entry = entry(apply_batch)
         events = 2 * self.state["orders_max"] + RING_EVENTS_MIN  # One command's, at the most.
         self._ring = PrivateRing(1 << (events - 1).bit_length())
         self._ring.attach(self.state)
+        self.first_sequence = self.sequence  # The state before which nothing can be seen.
 
     @property
     def sequence(self) -> int:
@@ -78,22 +73,12 @@ class History:
         Raises JournalRefused where the journal is damaged, or another engine or another state was
         at work.
         """
-        for item in self._from.items:
+        for item in read_ahead(self._walk):
             if isinstance(item, Commands):
                 yield item
-            elif item.kind == EPOCH_START:
-                refuse_engine(item, segment_path(self._from.directory, item.segment_no))
-            elif item.kind == CHECKPOINT:
-                self._compare(item)
-        walk = self._from.walk
-        if walk.tail is not None:
-            refuse_lost(walk.tail, self._from.directory, self._from.witnessed, walk.state)
-
-    def _compare(self, item: Special) -> None:
-        differs = self.replay.difference(item.payload)
-        if differs:
-            path = segment_path(self._from.directory, item.segment_no)
-            raise JournalRefused(Fault.NONDETERMINISM, path, item.offset, differs)
+            else:
+                compare(self.replay, item, segment_path(self._walk.directory, item.segment_no))
+        judge_end(self._data, self._walk)
 
     def apply(self, slots: Slots) -> None:
         """Apply whole commands."""
@@ -104,7 +89,9 @@ class History:
         """The state after ``sequence``, None: the newest; NoSuchSequence when there is none."""
         self.up_to(SEQUENCE_MAX if sequence is None else sequence)
         if sequence is not None and self.sequence != sequence:
-            end = f"it ends with {self.sequence}" if self.sequence < sequence else "it was skipped"
+            end = f"it ends with {self.sequence}"
+            if self.first_sequence > sequence:
+                end = f"the oldest state that can be had is that of {self.first_sequence}"
             raise NoSuchSequence(f"--at: the journal has no sequence {sequence}; {end}")
         return self.state
 

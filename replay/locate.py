@@ -23,7 +23,7 @@ def first_broken(data: Path, broken: BrokenBefore) -> str:
 
 def reached(data: Path, sequence: int) -> State:
     """The state after the newest command up to ``sequence``."""
-    return History(data).up_to(sequence)
+    return History(data, sequence).up_to(sequence)
 
 
 def fault(state: State) -> str:
@@ -37,7 +37,7 @@ def fault(state: State) -> str:
 
 def command(data: Path, sequence: int) -> str:
     """The command with a sequence, in words; the sequence alone when there is none."""
-    for batch in History(data).batches():
+    for batch in History(data, sequence - 1).batches():
         for place in starts(batch.slots) if batch.last_sequence >= sequence else ():
             if int(command_at(batch.slots, place)["sequence"]) == sequence:
                 return told(batch.slots, place)

@@ -60,10 +60,13 @@ def book(
 ) -> None:
     """The book of an instrument, as it is or as it was."""
     directory = _quietly(data)
+    from core.constants import SEQUENCE_MAX
     from replay.history import History
     from tools import states
 
-    told = states.book(History(directory).to(at), instrument, depth, with_orders=orders)
+    told = states.book(
+        History(directory, at or SEQUENCE_MAX).to(at), instrument, depth, with_orders=orders
+    )
     _say(told.lines, told.fields, as_json=as_json)
 
 
@@ -75,10 +78,11 @@ def account(
 ) -> None:
     """Balances, positions and open orders of an account, as they are or as they were."""
     directory = _quietly(data)
+    from core.constants import SEQUENCE_MAX
     from replay.history import History
     from tools import states
 
-    told = states.account(History(directory).to(at), name)
+    told = states.account(History(directory, at or SEQUENCE_MAX).to(at), name)
     _say(told.lines, told.fields, as_json=as_json)
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from replay import snapshots
 from replay.explain import Ambiguous, NotFound, explain
 from replay.history import History
 from replay.replay import NoSuchSequence
 from replay.views import Unknown
 from tests.replay.live import Live, some_commands
-from tests.replay.market import scripted
+from tests.replay.market import ORDERS, scripted, setting_up
 from tools import states
 from tools.explain import tell
 
@@ -164,6 +165,24 @@ def test_an_account_is_shown_as_it_was(data: Path) -> None:
         "BTC-USD                0.2700            27.020000             0.000000           0.0000",
         "46137346 a-2: buy 0.7300 BTC-USD at 101.00, 0.2700 filled, holds 73.877460 USD",
     ]
+
+
+def test_what_is_shown_begins_with_a_snapshot_where_there_is_one(
+    data: Path, tmp_path: Path
+) -> None:
+    live = Live(tmp_path / "data")
+    live.send([*setting_up(), *ORDERS[:10]])
+    snapshots.make(tmp_path / "data")
+    live.send(ORDERS[10:])
+    live.close()
+    assert History(tmp_path / "data", 25).first_sequence == 19
+    assert History(tmp_path / "data", 18).first_sequence == 0
+    for wanted in ("a-1", "a-x", "a-6"):
+        assert lines(tmp_path / "data", wanted) == lines(data, wanted)
+    for at in (12, 19, 22):
+        states_then = [History(path, at).to(at) for path in (data, tmp_path / "data")]
+        shown = [states.account(state, "alice").fields for state in states_then]
+        assert shown[0]["balances"] == shown[1]["balances"]
 
 
 def test_explain_and_the_book_agree_about_every_queue(tmp_path: Path) -> None:
