@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 from adapters.instruments import Instrument
 from core.messages import BUY, MARKET, STATUS_CANCELED, STATUS_EXPIRED, STATUS_FILLED
 from core.reasons import TEXT, Reason
-from replay.explain import Explanation, Step
+from replay.explain import Explanation
+from replay.steps import Step
 from tools.terms import ORDER_TYPES, SIDES, TIMES_IN_FORCE, Terms, order_fields, time_text
 
 Row = dict[str, Any]
