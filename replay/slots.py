@@ -66,20 +66,20 @@ def json_line(row: Row) -> str:
     return json.dumps(row)
 
 
-def event(record: Any, cursor: int) -> Row:
-    """An event; ``cursor`` is its place in the output ring since the epoch began."""
-    row: Row = {"record": "event", "cursor": cursor, **fields_of(record, EVENT)}
+def event(record: Any, place: int) -> Row:
+    """An event; ``place``: in the output ring, since the epoch began."""
+    row: Row = {"record": "event", "place": place, **fields_of(record, EVENT)}
     row["kind"] = EVENT_NAMES.get(row["kind"], str(row["kind"]))
     row["reason"] = _reason(row["reason"])
     return row
 
 
-def reply(record: Any, cursor: int) -> Row:
+def reply(record: Any, place: int) -> Row:
     """A reply, its body by the kind of the query."""
     kind = int(record["kind"])
     view = _ONE.get(kind, REPLY)
     raw = np.frombuffer(record.tobytes(), np.uint8)
-    row: Row = {"record": "reply", "cursor": cursor, **fields_of(raw.view(view)[0], view)}
+    row: Row = {"record": "reply", "place": place, **fields_of(raw.view(view)[0], view)}
     if kind in _MANY:
         item, most = _MANY[kind]
         count = min(max(int(record["count"]), 0), most)
@@ -123,7 +123,7 @@ def _walk(image: Array, first: int, start: int) -> list[int]:
 def _command(image: Array, first: int, at: int, consumed: int) -> Row:
     slot = image[at - first]
     kind, size = int(slot[KIND_AT]), int(slot[SLOTS_AT])
-    row: Row = {"record": "command", "cursor": at, "polled": at < consumed}
+    row: Row = {"record": "command", "place": at, "polled": at < consumed}
     if kind >= QUERY_FIRST:
         row.update(fields_of(slot.view(QUERY)[0], QUERY))
         row["kind"] = QUERY_NAMES.get(kind, str(kind))

@@ -33,7 +33,7 @@ WORDS: Final = {
 HEADERS: Final = {OUTPUT: OUTPUT_HEADER, INBOUND: RING, REPLIES: RING}
 SLOT_SIZES: Final = {OUTPUT: EVENT_BYTES, INBOUND: SLOT_BYTES, REPLIES: REPLY_BYTES}
 # Said at the beginning of a line of text, or in the header.
-_LEADING: Final = frozenset({"record", "cursor", "kind", "schema"})
+_LEADING: Final = frozenset({"record", "place", "kind", "schema"})
 LINE_0_WORDS: Final = tuple(name for name, *_ in LINE_0 if "reserved" not in name)
 
 
@@ -143,4 +143,4 @@ def formatted(head: Row, rows: list[Row], form: str) -> Iterator[str]:
                 for name, value in row.items()
                 if name not in _LEADING and value not in (0, "", None)
             ]
-            yield " ".join([f"{row['cursor']:>12} {row['kind']:<17}", *said]).rstrip()
+            yield " ".join([f"{row['place']:>12} {row['kind']:<17}", *said]).rstrip()

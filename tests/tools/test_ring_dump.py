@@ -55,8 +55,8 @@ def test_the_newest_events_are_shown_by_the_names_of_their_fields(
     found = header(data, "out")
     assert (found["position"], found["epoch"], found["kind"]) == (48, 1, shm.OUTPUT)
     lines = list(ring_dump.lines(data, "out", 1_000, "jsonl"))
-    assert [json.loads(line)["cursor"] for line in lines[1:]] == list(range(48))
-    assert next(ring_dump.lines(data, "out", 1, "csv")).startswith("record,cursor,sequence,")
+    assert [json.loads(line)["place"] for line in lines[1:]] == list(range(48))
+    assert next(ring_dump.lines(data, "out", 1, "csv")).startswith("record,place,sequence,")
 
 
 def test_commands_that_wait_and_commands_that_were_polled_are_told_apart(
@@ -84,6 +84,8 @@ def test_replies_are_shown_by_the_kind_of_their_query(live: Live, tmp_path: Path
     lines = list(ring_dump.lines(tmp_path / "data", "reply-test.0", 1, "jsonl"))
     row = json.loads(lines[1])
     assert (row["kind"], row["request_id"], row["as_of"]) == ("QUERY_BALANCES", 77, 27)
+    asked = json.loads(list(ring_dump.lines(tmp_path / "data", "in-test.0", 1, "jsonl"))[1])
+    assert (asked["place"], asked["kind"], asked["polled"]) == (32, "QUERY_BALANCES", True)
     assert [(item["id"], item["held"]) for item in row["items"]] == [(1, 0), (2, 3_000_000)]
 
 
@@ -108,12 +110,12 @@ def test_where_commands_begin_is_found_after_the_ring_has_wrapped() -> None:
     two = CancelOrder(client_order_id="x", **meant(ALICE, "a"))  # type: ignore[arg-type]
     image = batch_of([two, order(ALICE, "y", 1, 1, 1), two])
     cut = decode.commands(image[1:], 101, 102)
-    assert [(row["cursor"], row["kind"], row["polled"]) for row in cut] == [
+    assert [(row["place"], row["kind"], row["polled"]) for row in cut] == [
         (102, "PLACE_ORDER", False),
         (103, "CANCEL_ORDER", False),
     ]
     polled = decode.commands(image, 100, 103)
-    assert [(row["cursor"], row["polled"]) for row in polled] == [
+    assert [(row["place"], row["polled"]) for row in polled] == [
         (100, True),
         (102, True),
         (103, False),
