@@ -15,6 +15,7 @@ from core.sequencer import invariants
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State
 from replay import views
+from replay.expected import CHECK, SEEN_BALANCE, SEEN_ORDER, SEEN_POSITION, apply_checked
 from replay.rules import (
     BALANCE_HELD,
     BALANCE_NEGATIVE,
@@ -30,7 +31,6 @@ from replay.rules import (
     POSITION_SUM,
     RULES,
 )
-from replay.expected import CHECK, SEEN_BALANCE, SEEN_ORDER, SEEN_POSITION, apply_checked
 
 CHECKED_FIRST: Final = 1_000  # A full check after every one of these, then after one in ``every``.
 CHECKED_EVERY: Final = 1_000
@@ -56,7 +56,7 @@ class BrokenBefore(Broken):
 
 
 class Checker:
-    """Applies commands to ``state`` and checks each; the shadow begins as the state is."""
+    """Applies commands to ``state`` and checks each; what is expected begins as the state is."""
 
     def __init__(self, state: State, every: int = CHECKED_EVERY) -> None:
         self._state = state

@@ -1,7 +1,7 @@
-"""The shadow of a state: what orders, balances and positions should be by the events alone.
+"""What orders, balances and positions should be by the events alone.
 
-After a command its events move the shadow, and every row that they touch must be where the shadow
-is (reliability.md section 6, tier E).  ``apply_checked`` does that; ``replay.check`` leads it.
+After a command its events move what is expected, and every row that they touch must be as expected
+(reliability.md section 6, tier E).  ``apply_checked`` does that; ``replay.check`` leads it.
 """
 
 from typing import Final
@@ -106,7 +106,7 @@ CHECK: Final = record(
     [
         ("state", "<i8"),
         ("apply_entry", "<i8"),
-        ("orders", "<i8"),  # Addresses of the shadow.
+        ("orders", "<i8"),  # Addresses of what is expected.
         ("balances", "<i8"),
         ("positions", "<i8"),
         ("before", "<i8"),  # Events of the epoch before the command at hand.
@@ -187,7 +187,7 @@ def owe(check: Record, balance: int, amount: int) -> None:
 
 @kernel
 def follow(check: Record, state: Record) -> None:
-    """Move the shadow by the events of the command."""
+    """Move what is expected by the events of the command."""
     wrong(check, SEQUENCE, 0, 1, 1 if state.sequence > check.sequence else 0)
     wrong(check, TIME, 0, 1, 1 if state.timestamp_ns >= check.timestamp_ns else 0)
     check.sequence = state.sequence
@@ -319,7 +319,7 @@ def pair(check: Record, state: Record, taker: Record, index: int, count: int) ->
 
 @kernel
 def look(check: Record, state: Record) -> None:
-    """Is every row that the events touched where the shadow is?"""
+    """Is every row that the events touched as expected?"""
     if check.rule != 0:
         return
     for number in range(check.before, state.cursor):

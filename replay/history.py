@@ -13,7 +13,7 @@ import numpy as np
 from core.constants import SEQUENCE_MAX
 from core.jit import entry
 from core.journal.ahead import read_ahead
-from core.journal.reader import Commands
+from core.journal.scanner import Commands
 from core.journal.segments import segment_path
 from core.journal.snapshots import directories
 from core.journal.verify import judge_end

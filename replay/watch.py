@@ -7,7 +7,7 @@ import numpy as np
 
 from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
 from core.jit import call_entry, kernel
-from core.journal.reader import Commands
+from core.journal.scanner import Commands
 from core.layout import record
 from core.memory import Record, pointer
 from core.messages import (

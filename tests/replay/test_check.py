@@ -16,9 +16,9 @@ import pytest
 from core.jit import MODE_NAME
 from replay import check, replay, views
 from replay.check import Broken, Checker
+from replay.expected import CHECK
 from replay.history import History, starts
 from replay.rules import RULES
-from replay.expected import CHECK
 from tests.replay.live import Live, some_commands
 from tests.replay.market import scripted
 
@@ -154,7 +154,7 @@ def test_a_healthy_engine_is_found_healthy_after_every_command(
 def test_the_check_can_begin_at_any_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: bool
 ) -> None:
-    """The shadow of a state with open orders is that of one that saw them come."""
+    """What is expected of a state with open orders is as if they had been seen to come."""
     monkeypatch.setattr(check, "CHECKED_FIRST", 0)
     live = Live(tmp_path / "data")
     live.send(some_commands(60, seed=5))
