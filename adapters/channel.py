@@ -204,6 +204,8 @@ class Channel:
             link.skip_to_end()
             self._lapped(after, link.reader.seen)
             return True
+        if passed:
+            link.show_read()
         for group, events in link.reader.groups():
             self.waiting.answered(int(group["request_id"]), Answer.of(group, events))
         batch = link.reader.public()

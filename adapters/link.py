@@ -93,6 +93,7 @@ class Link:
         if cursor is None and start:
             self._see_newest()
         self._reply_rows = np.zeros(TAKE_REPLIES, REPLY)
+        self.show_read()
 
     def _opened(self, part: Any) -> Any:
         self._open.append(part)
@@ -123,6 +124,10 @@ class Link:
     def awake(self) -> None:
         """From here on the core writes no byte."""
         store_word(self.inbound.sleeping_at, 0)
+
+    def show_read(self) -> None:
+        """Let ``outcry top`` see how far events were read."""
+        self.inbound.show_events_read(int(self.reader.cursor))
 
     def has_replies(self) -> bool:
         """Is there a reply that was not taken?"""

@@ -47,6 +47,8 @@ SPARES: Final = 20
 STARTED_NS: Final = 21  # Wall clock.
 RECOVERED_COMMANDS: Final = 22
 SESSIONS_NOT_REMEMBERED: Final = 23
+LONGEST_CYCLE_NS: Final = 24  # From the end of one turn to that of the next, sleep left out.
+LONGEST_CYCLE_1S_NS: Final = 25  # The same of the last whole second.
 KINDS: Final = 128  # + kind: commands applied, 0-127.
 RING_FILL: Final = 256  # + gateway: slots found in its ring at the last poll.
 RING_SLOTS: Final = 512  # + gateway: slots polled from its ring.
@@ -95,6 +97,8 @@ _GAUGES: Final = frozenset(
         "segment_no",
         "spares",
         "started_ns",
+        "longest_cycle_ns",
+        "longest_cycle_1s_ns",
         "replayed_sequence",
         "witness_sequence",
         "witness_lag_ns",
@@ -130,6 +134,8 @@ _TEXT: Final[dict[int, tuple[str, str]]] = {
     STARTED_NS: ("started_ns", "wall clock when the core began to serve"),
     RECOVERED_COMMANDS: ("recovered_commands", "commands replayed at start"),
     SESSIONS_NOT_REMEMBERED: ("sessions_not_remembered", "commands of sessions without a row"),
+    LONGEST_CYCLE_NS: ("longest_cycle_ns", "longest turn of the core's loop, sleep left out"),
+    LONGEST_CYCLE_1S_NS: ("longest_cycle_1s_ns", "longest turn within the last whole second"),
     REPLAYED_SEQUENCE: ("replayed_sequence", "newest sequence the replayer has applied"),
     WITNESS_SEQUENCE: ("witness_sequence", "newest sequence in the witness file"),
     WITNESS_LAG_NS: ("witness_lag_ns", "age of the newest durable sequence not yet witnessed"),

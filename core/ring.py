@@ -51,13 +51,15 @@ RING: Final = record(
         ("line_2_reserved", "<i8", (15,)),
         ("sleeping", "<i8"),  # The adapter: 1 while it waits on its FIFO.
         ("incarnation", "<i8"),  # The adapter: how often this ring was attached to.
-        ("line_3_reserved", "<i8", (14,)),
+        ("events_read", "<i8"),  # The adapter: its cursor in the output ring; no one relies on it.
+        ("line_3_reserved", "<i8", (13,)),
     ],
 )
 PRODUCED_AT: Final = offset_of(RING, "produced")
 CONSUMED_AT: Final = offset_of(RING, "consumed")
 SLEEPING_AT: Final = offset_of(RING, "sleeping")
 INCARNATION_AT: Final = offset_of(RING, "incarnation")
+EVENTS_READ_AT: Final = offset_of(RING, "events_read")
 
 RING_END: Final = record(
     "one process's end of a ring; private memory",
@@ -262,6 +264,10 @@ class Ring:
     def incarnation(self) -> int:
         """How often an adapter has attached to this ring."""
         return load_word(self.segment.address + INCARNATION_AT)
+
+    def show_events_read(self, cursor: int) -> None:
+        """Let others see how far this adapter has read the output ring."""
+        store_word(self.segment.address + EVENTS_READ_AT, cursor)
 
     def fill(self) -> int:
         """Slots that are offered and not yet polled."""

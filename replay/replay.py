@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from core.clock import monotonic_ns
-from core.constants import SLOT_BYTES
 from core.jit import entry
 from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.errors import Fault, JournalRefused
@@ -27,15 +26,13 @@ from core.journal.snapshots import SnapshotBad, directories
 from core.journal.verify import judge_end, locate, open_walk
 from core.limits import LIMITS, from_genesis
 from core.messages import COMMAND
-from core.sequencer import checkpoint, invariants, snapshot
+from core.sequencer import checkpoint, snapshot
 from core.sequencer.engine import ENGINE_VERSION, apply_batch
 from core.sequencer.state import PrivateRing, State
+from replay.check import Broken, BrokenBefore, Checker
 
 RING_EVENTS: Final = 1 << 14
-CHECKED_FIRST: Final = 1_000  # With ``check``: every one of the first, then one in CHECKED_EVERY.
-CHECKED_EVERY: Final = 1_000
 EXIT_USAGE: Final = 64
-EXIT_FAILED: Final = 70
 
 Slots = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -46,12 +43,6 @@ class NoSuchSequence(Exception):
     exit_code = EXIT_USAGE
 
 
-class Broken(Exception):
-    """An invariant of the state does not hold."""
-
-    exit_code = EXIT_FAILED
-
-
 class Replay:
     """A state at genesis, and the commands that are applied to it."""
 
@@ -59,46 +50,36 @@ class Replay:
         self,
         genesis: bytes,
         *,
-        check: bool = False,
+        check_every: int = 0,
         state: State | None = None,
         ring_events: int = RING_EVENTS,
     ) -> None:
-        """``state``: that of a snapshot, else the one of genesis."""
+        """``state``: that of a snapshot, else the one of genesis.
+
+        ``check_every`` not 0: check each command, and the whole state after one in so many.
+        """
         limits, id_key = from_genesis(genesis)
         self.state = state if state is not None else State(limits, id_key)
         self.ring = PrivateRing(ring_events)
         self.ring.attach(self.state)
         entry(apply_batch)  # Loaded now, so that it is not measured.
-        self._check = check
+        self._checker = Checker(self.state, check_every) if check_every else None
         self.commands = 0
         self.checkpoints = 0
         self.elapsed_ns = 0
 
     def apply(self, slots: Slots) -> None:
-        """Apply whole commands; Broken when ``check`` was asked for and an invariant breaks."""
-        if self._check:
-            self._apply_checked(slots)
+        """Apply whole commands; Broken when checks were asked for and one fails."""
+        if self._checker is not None:
+            self.commands += self._checker.apply(slots)
         else:
             address = slots.ctypes.data
             self.commands += int(apply_batch(self.state.address, address, len(slots)))
 
-    def _apply_checked(self, slots: Slots) -> None:
-        place = 0
-        while place < len(slots):
-            command = slots[place].view(COMMAND)[0]
-            address = slots.ctypes.data + place * SLOT_BYTES
-            apply_batch(self.state.address, address, int(command["slots"]))
-            place += int(command["slots"])
-            self.commands += 1
-            if self.commands <= CHECKED_FIRST or self.commands % CHECKED_EVERY == 0:
-                self.check()
-
     def check(self) -> None:
-        """Every invariant of the whole state; Broken with the first that is broken."""
-        try:
-            invariants.check(self.state)
-        except AssertionError as broken:
-            raise Broken(f"after sequence {self.state['sequence']}: {broken}") from broken
+        """Every invariant of the whole state, if checks were asked for."""
+        if self._checker is not None:
+            self._checker.check()
 
     def difference(self, payload: bytes) -> str:
         """What of the state is not as the CHECKPOINT says; empty when all is."""
@@ -135,7 +116,7 @@ def source(
     *,
     to: int | None = None,
     from_snapshot: bool = False,
-    check: bool = False,
+    check_every: int = 0,
     ring_events: int = RING_EVENTS,
 ) -> Source:
     """The journal of ``data`` from genesis, or from its newest usable snapshot that is not behind
@@ -156,10 +137,10 @@ def source(
                 f"the journal begins with segment {numbers[0]}, what came before is in snapshots "
                 f"only: use --from-snapshot"
             )
-        replay = Replay(genesis, check=check, ring_events=ring_events)
+        replay = Replay(genesis, check_every=check_every, ring_events=ring_events)
         return Source(replay, open_walk(data, buffers=AHEAD_ITEMS + 2), Known())
     found = bytes.fromhex(loaded.manifest.genesis)
-    replay = Replay(found, check=check, state=loaded.state, ring_events=ring_events)
+    replay = Replay(found, check_every=check_every, state=loaded.state, ring_events=ring_events)
     walk = open_walk(data, start=loaded.manifest.place, buffers=AHEAD_ITEMS + 2)
     return Source(replay, walk, loaded.known)
 
@@ -203,14 +184,25 @@ def from_base(genesis: bytes) -> int:
 
 
 def run(
-    data: Path, *, to: int | None = None, check: bool = False, from_snapshot: bool = False
+    data: Path, *, to: int | None = None, check_every: int = 0, from_snapshot: bool = False
 ) -> dict[str, Any]:
     """Apply the journal of ``data`` up to sequence ``to`` (None: all of it).
 
-    ``check``: all invariants after each of the first commands, then after one in CHECKED_EVERY,
-    and at the end.  Raises JournalRefused, NoSuchSequence and Broken.
+    ``check_every`` not 0: after each command what it touched is checked, after one in so many (and
+    each of the first, and the last) the whole state.  Raises JournalRefused, NoSuchSequence and
+    Broken, which names the first command that broke something.
     """
-    replay, walk, _ = source(data, to=to, from_snapshot=from_snapshot, check=check)
+    found = source(data, to=to, from_snapshot=from_snapshot, check_every=check_every)
+    try:
+        return _run(data, found, to)
+    except BrokenBefore as broken:
+        from replay.locate import first_broken
+
+        raise Broken(first_broken(data, broken)) from broken
+
+
+def _run(data: Path, found: Source, to: int | None) -> dict[str, Any]:
+    replay, walk, _ = found
     begun_ns = monotonic_ns()
     for item in read_ahead(walk):
         if isinstance(item, Commands):
@@ -224,8 +216,7 @@ def run(
     last = replay.state["sequence"]
     if to is not None and last != to:
         raise NoSuchSequence(f"--to: the journal has no sequence {to}; it ends with {last}")
-    if check:
-        replay.check()
+    replay.check()
     return replay.result()
 
 

@@ -53,8 +53,9 @@ from core.journal.snapshots import (
 from core.journal.verify import locate
 from core.sequencer import snapshot
 from replay import keeping
+from replay.check import Broken
 from replay.live import LiveCore
-from replay.replay import Broken, from_base, genesis_of
+from replay.replay import from_base, genesis_of
 from replay.shadow import Shadow
 from replay.snapshots import write_checked
 

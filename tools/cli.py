@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from tools import exits
+from tools import exits, inside
 
 if TYPE_CHECKING:
     from tools.config_layers import Loaded
@@ -28,6 +28,7 @@ events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_
 app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
+inside.register(app)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Data directory; else that of the configuration.")
@@ -136,14 +137,20 @@ def replay(
     from_snapshot: Annotated[
         bool, typer.Option("--from-snapshot", help="Begin with the newest.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check invariants on the way.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check after every command.")] = False,
+    check_every: Annotated[
+        int | None, typer.Option("--check-every", min=1, help="Whole state after one in N.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the journal through the engine: commands, events, state hash."""
     _compile()
     from replay import replay as replayer
+    from replay.check import CHECKED_EVERY
 
-    found = replayer.run(_directory(data), to=to, check=check, from_snapshot=from_snapshot)
+    every = check_every or (CHECKED_EVERY if check else 0)
+    where = _directory(data)
+    found = replayer.run(where, to=to, check_every=every, from_snapshot=from_snapshot)
     _print(found, as_json=as_json)
 
 

@@ -29,9 +29,9 @@ def lines(data: Path, first: int, last: int | None, form: str) -> Iterator[str]:
 def formatted(rows: Iterable[Row], form: str) -> Iterator[str]:
     """The lines of ``rows``."""
     if form == "csv":
-        yield _csv(COLUMNS)
+        yield csv_line(COLUMNS)
         for row in rows:
-            yield _csv([row.get(name, "") for name in COLUMNS])
+            yield csv_line([row.get(name, "") for name in COLUMNS])
     elif form == "jsonl":
         for row in rows:
             yield json.dumps(row)
@@ -53,7 +53,8 @@ def _text(row: Row) -> str:
     return " ".join([head, *said]).rstrip()
 
 
-def _csv(values: Iterable[object]) -> str:
+def csv_line(values: Iterable[object]) -> str:
+    """A line of CSV."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="").writerow(values)
     return buffer.getvalue()

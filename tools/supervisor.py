@@ -6,6 +6,7 @@ started again at once, a second time in a row after a growing delay of at most 2
 health forgive everything.  A process that was killed by a signal is never given up.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ HURRIED_GRACE_S: Final = 1.0  # After a second signal.
 SAME_SIGNAL_S: Final = 0.5  # make and the terminal may both deliver one Ctrl-C or one SIGTERM.
 PROBE_EVERY_S: Final = 0.05
 IDLE_S: Final = 60.0
+RESTARTS_NAME: Final = "restarts.json"
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -78,6 +80,7 @@ class Supervisor:
         self._keep_open = keep_open
         self._readiness = readiness
         self._grace_s = grace_s
+        self._restarts: dict[str, int] = {}
         self._code = exits.OK
         self._is_stopping = False
         self._stop_signals = 0
@@ -107,6 +110,7 @@ class Supervisor:
                 if child.process is not None:
                     child.process.kill()
             (self._run_directory / "supervisor.pid").unlink(missing_ok=True)
+            (self._run_directory / RESTARTS_NAME).unlink(missing_ok=True)
 
     def _reap(self) -> None:
         now = time.monotonic()
@@ -128,7 +132,16 @@ class Supervisor:
             else:
                 delay = child.delay_after_death(now)
                 child.due_s = now + delay
+                self._count_restart(name)
                 self._log.warning("died, starting again", process=name, ended=ended, after_s=delay)
+
+    def _count_restart(self, name: str) -> None:
+        """Let ``outcry top`` see what had to be started again since this supervisor began."""
+        self._restarts[name] = self._restarts.get(name, 0) + 1
+        path = self._run_directory / RESTARTS_NAME
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(self._restarts))
+        temporary.replace(path)
 
     def _start_due(self) -> None:
         now = time.monotonic()

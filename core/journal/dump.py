@@ -108,11 +108,11 @@ def _commands(batch: Commands, first: int, last: int) -> Iterator[Row]:
 
 
 def command_row(slots: "np.ndarray[Any, np.dtype[np.uint8]]", kind: int) -> Row:
-    """One command as plain values."""
+    """A command of ``kind`` by the names of its fields, those of all its slots in one row."""
     row: Row = {"record": "command"}
     views = COMMAND_VIEWS.get(kind, (messages.COMMAND,))
     for slot, view in zip(slots, views, strict=False):
-        row.update(_fields(slot.view(view)[0], view))
+        row.update(fields_of(slot.view(view)[0], view))
     row["kind"] = messages.COMMAND_NAMES.get(kind, str(kind))
     return row
 
@@ -128,11 +128,12 @@ def _block(special: Special) -> Row:
     row.update({name: int(special.block[name]) for name in BLOCK_FIELDS})
     view = PAYLOAD_VIEWS.get(special.kind)
     if view is not None and len(special.payload) >= view.itemsize:
-        row.update(_fields(np.frombuffer(special.payload, view, 1)[0], view))
+        row.update(fields_of(np.frombuffer(special.payload, view, 1)[0], view))
     return row
 
 
-def _fields(record: Any, view: "np.dtype[np.void]") -> Row:
+def fields_of(record: Any, view: "np.dtype[np.void]") -> Row:
+    """The fields of a record as plain values: text as text, other bytes as hex."""
     row: Row = {}
     for name in view.names or ():
         if _is_hidden(name):

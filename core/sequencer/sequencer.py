@@ -28,6 +28,8 @@ from core.counters import (
     HEARTBEAT_NS,
     JOURNAL_BYTES,
     KINDS,
+    LONGEST_CYCLE_1S_NS,
+    LONGEST_CYCLE_NS,
     OPEN_ORDERS,
     QUERIES,
     REJECTS,
@@ -44,7 +46,7 @@ from core.counters import (
     gauge,
 )
 from core.crc32c import record_crc32c
-from core.jit import call_entry, kernel
+from core.jit import call_entry, inlined, kernel
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
 from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
@@ -88,7 +90,11 @@ LOOP: Final = record(
         ("marker_owed", "<i8"),
         ("apply_entry", "<i8"),  # Where ``apply_batch`` and ``answer`` begin: see core.jit.
         ("answer_entry", "<i8"),
-        ("reserved", "<i8", (33,)),
+        ("cycle_from_ns", "<i8"),  # End of the last turn, or of the sleep after it; 0: none yet.
+        ("longest_ns", "<i8"),  # Turn since the start, and since ``second_from_ns``.
+        ("longest_1s_ns", "<i8"),
+        ("second_from_ns", "<i8"),
+        ("reserved", "<i8", (29,)),
     ],
 )
 loop_at = pointer(LOOP)
@@ -110,6 +116,7 @@ IDLE_MS: Final = 50
 MARKER_IDLE_NS: Final = 5_000_000
 MARKER_IDLE_MS: Final = 5
 OWED_NS: Final = 1_000_000
+SECOND_NS: Final = 1_000_000_000
 EINTR: Final = 4
 
 
@@ -119,6 +126,7 @@ def turn(loop_address: int) -> int:
     loop = loop_at(loop_address)
     begun_ns = monotonic_ns()
     now_ns = begun_ns
+    gauge(loop.counters, HEARTBEAT_NS, begun_ns)  # A turn lasts PYTHON_NS at the most.
     while now_ns - begun_ns < PYTHON_NS:
         if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
             collect(loop)
@@ -131,6 +139,7 @@ def turn(loop_address: int) -> int:
             return STATE_ASKED
         now_ns = monotonic_ns()
         count(loop.counters, DUTY_CYCLES, 1)
+        measure(loop, now_ns)
         wake_sleepers(loop, now_ns)
         due = due_for_python(loop, now_ns)
         if due != LOOK:
@@ -141,8 +150,23 @@ def turn(loop_address: int) -> int:
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
-    gauge(loop.counters, HEARTBEAT_NS, now_ns)
     return LOOK
+
+
+@inlined
+def measure(loop: Record, now_ns: int) -> None:
+    """The length of the turn that ends now.  What Python did since the one before is part of it."""
+    longest = now_ns - loop.cycle_from_ns if loop.cycle_from_ns != 0 else 0
+    loop.cycle_from_ns = now_ns
+    if longest > loop.longest_1s_ns:
+        loop.longest_1s_ns = longest
+        if longest > loop.longest_ns:
+            loop.longest_ns = longest
+            gauge(loop.counters, LONGEST_CYCLE_NS, longest)
+    if now_ns - loop.second_from_ns >= SECOND_NS:
+        gauge(loop.counters, LONGEST_CYCLE_1S_NS, loop.longest_1s_ns)
+        loop.longest_1s_ns = 0
+        loop.second_from_ns = now_ns
 
 
 @kernel
@@ -344,6 +368,8 @@ def rest(loop: Record, now_ns: int) -> int:
     timeout_ms = MARKER_IDLE_MS if loop.marker_owed != 0 else IDLE_MS
     idle_ns = now_ns - loop.idle_from_ns
     slept = idle(loop.waiter, loop.ends, loop.gateway_count, idle_ns, timeout_ms)
+    if slept != 0:
+        loop.cycle_from_ns = monotonic_ns()
     if slept > 0:
         count(loop.counters, SLEEPS, 1)
     return 1 if slept < 0 else 0

@@ -39,6 +39,11 @@ class Live:
     def state_hash(self) -> str:
         return self.core.state.hash().hex()
 
+    @property
+    def end(self) -> int:
+        """The adapter's end of the inbound ring, for ``offer``."""
+        return self._ring.end
+
     def send(self, commands: Iterable[Command]) -> None:
         """Offer commands and let the core work until it has applied them all."""
         for command in commands:
