@@ -246,7 +246,7 @@ class Disk:
     def _write(self, fd: int, one: Write) -> None:
         """Apply, omit, tear or trash one pending write."""
         fates = (APPLIED, OMITTED, TORN, TRASHED)
-        fate = self._chance.choices(fates, (40, 25, 25, 10 if self._trash else 0))[0]
+        fate = self._chance.choices(fates, (35, 20, 25, 20 if self._trash else 0))[0]
         self.fates[fate] += 1
         if fate == APPLIED:
             _PWRITE(fd, one.content, one.offset)

