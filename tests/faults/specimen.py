@@ -41,7 +41,7 @@ class Specimen:
         if self.journal.writer._syncer is not None:
             self.journal.writer._syncer.join()
         for size in sizes:
-            self.journal.append(size)
+            self.journal.append(size, seed=0)
 
     def finish(self, *, clean: bool) -> None:
         """End the process, take the bytes."""
@@ -120,6 +120,6 @@ def relaxed_specimen(data: Path, config: JournalConfig) -> Specimen:
     made = Specimen(data, config, [(1, 2, 1), (1,) * 6])
     made.journal.writer.marker()
     made.row.durable_sequence = 3  # The sync that ended last began before the second block.
-    made.journal.append((4, 1))
-    made.journal.append((2,))
+    made.journal.append((4, 1), seed=0)
+    made.journal.append((2,), seed=0)
     return made
