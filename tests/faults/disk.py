@@ -10,6 +10,8 @@ back in an older state of that directory.  reliability.md 3.1.
 import os
 import random
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,6 +22,9 @@ APPLIED: Final = "applied"
 OMITTED: Final = "omitted"
 TORN: Final = "torn"
 TRASHED: Final = "trashed"
+MIXED: Final = "mixed"
+WORST: Final = "worst"
+BEST: Final = "best"
 
 
 class PowerCut(BaseException):
@@ -31,10 +36,11 @@ class Killed(BaseException):
 
 
 class Write(NamedTuple):
-    """Bytes that were written, and are not synced."""
+    """Bytes that were written; ``sure``: durable by themselves, what was before them may not be."""
 
     offset: int
     content: bytes
+    sure: bool = False
 
 
 class Resize(NamedTuple):
@@ -60,10 +66,16 @@ class File:
             self.pending.clear()
             self.undo.clear()
 
-    def note(self, fd: int, offset: int, content: bytes) -> None:
+    def note(self, fd: int, write: Write) -> None:
         """Remember a write that is about to happen."""
-        self.undo.append(Write(offset, os.pread(fd, len(content), offset)))
-        self.pending.append(Write(offset, content))
+        self.undo.append(Write(write.offset, os.pread(fd, len(write.content), write.offset)))
+        self.pending.append(write)
+
+    def make_sure(self) -> None:
+        """The newest write was durable when it returned, as O_DSYNC says of it alone."""
+        self.pending[-1] = self.pending[-1]._replace(sure=True)  # type: ignore[call-arg]
+        if all(isinstance(one, Write) and one.sure for one in self.pending):
+            self.settle()
 
 
 Names = dict[str, "File | Directory"]
@@ -97,7 +109,10 @@ def _apply(names: Names, changes: "dict[str, File | Directory | None]") -> None:
 
 
 class Disk:
-    """Files below ``place/disk``; ``arm`` says after how many operations the next crash comes."""
+    """Files below ``place/disk``; ``arm`` says after how many operations the next crash comes.
+
+    ``mood``: MIXED chooses for each write alone; WORST loses all that was not synced; BEST nothing.
+    """
 
     def __init__(self, place: Path, chance: random.Random, *, trash: bool) -> None:
         self.root = place / "disk"
@@ -109,6 +124,7 @@ class Disk:
         self._top = Directory()
         self.files: dict[int, File] = {}  # By inode number.
         self.directories: dict[int, Directory] = {os.stat(self.root).st_ino: self._top}
+        self.mood = MIXED
         self._made = 0
         self._left = 0
         self._end: type[BaseException] = PowerCut
@@ -123,6 +139,18 @@ class Disk:
     def arm(self, steps: int, end: type[BaseException]) -> None:
         """Let the operation number ``steps`` from now be the one in flight; 0: none."""
         self._left, self._end = steps, end
+
+    @contextmanager
+    def apart(self, steps: int) -> Iterator[None]:
+        """Another process works here, and is killed alone in its operation number ``steps``."""
+        armed = (self._left, self._end)
+        self.arm(steps, Killed)
+        try:
+            yield
+        except Killed:
+            self.restart()
+        finally:
+            self._left, self._end = armed
 
     def step(self) -> bool:
         """One operation begins; True: it is the last, and ``stop`` has to follow."""
@@ -185,7 +213,8 @@ class Disk:
     def power_cut(self) -> None:
         """Lose what was not synced, as the chance will have it."""
         for directory in list(self.directories.values()):
-            kept = self._chance.randint(0, len(directory.pending))
+            most = len(directory.pending)
+            kept = {WORST: 0, BEST: most}.get(self.mood, self._chance.randint(0, most))
             self.fates["undone names"] += len(directory.pending) - kept
             for changes in directory.pending[:kept]:
                 _apply(directory.durable, changes)
@@ -225,7 +254,7 @@ class Disk:
             return
         fd = _OPEN(file.side, os.O_RDWR)
         try:
-            for offset, content in reversed(file.undo):
+            for offset, content, _sure in reversed(file.undo):
                 _PWRITE(fd, content, offset)
             os.ftruncate(fd, file.durable_size)
             for one in file.pending:
@@ -238,7 +267,7 @@ class Disk:
         file.settle()
 
     def _resize(self, fd: int, one: Resize) -> None:
-        applied = self._chance.random() < 0.5
+        applied = {WORST: False, BEST: True}.get(self.mood, self._chance.random() < 0.5)
         self.fates[APPLIED if applied else OMITTED] += 1
         if applied and (one.exact or one.size > os.fstat(fd).st_size):
             os.ftruncate(fd, one.size)
@@ -247,6 +276,9 @@ class Disk:
         """Apply, omit, tear or trash one pending write."""
         fates = (APPLIED, OMITTED, TORN, TRASHED)
         fate = self._chance.choices(fates, (35, 20, 25, 20 if self._trash else 0))[0]
+        fate = {WORST: OMITTED, BEST: APPLIED}.get(self.mood, fate)
+        if one.sure:
+            fate = APPLIED
         self.fates[fate] += 1
         if fate == APPLIED:
             _PWRITE(fd, one.content, one.offset)

@@ -25,7 +25,7 @@ from core.journal.recovery import Recovery, recover
 from core.journal.verify import verify
 from core.journal.writer import Writer
 from tests.core.journal.files import CONFIG, START_NS, commands
-from tests.faults.disk import Disk, Killed, PowerCut
+from tests.faults.disk import BEST, MIXED, WORST, Disk, Killed, PowerCut
 from tests.faults.interpose import Calls, interposed
 
 HELPERS: Final = frozenset({"write_file", "open_file", "sync_directory", "_put", "_write_zeros"})
@@ -252,7 +252,15 @@ class History:
     def _spare(self) -> None:
         assert self.recovery is not None
         prewritten = self.config.durability == SYNC
-        prepare(self.recovery.directory, self.config.segment_bytes, 2, prewritten=prewritten)
+        directory, size = self.recovery.directory, self.config.segment_bytes
+        if self.chance.random() < 0.8:
+            prepare(directory, size, 2, prewritten=prewritten)
+            return
+        before = set(self.calls.open_fds)
+        with self.disk.apart(self.chance.randint(1, 9)):
+            prepare(directory, size, 2, prewritten=prewritten)
+        for fd in set(self.calls.open_fds) - before:
+            self.calls.close(fd)
 
     def _marker(self) -> None:
         assert self.writer is not None
@@ -287,6 +295,7 @@ class History:
         self.calls.close_all()
         self.writer = self.recovery = None
         if power:
+            self.disk.mood = self.chance.choice((MIXED, MIXED, MIXED, MIXED, WORST, BEST))
             self.disk.power_cut()
             self.power_lost = True
             self._reboot()

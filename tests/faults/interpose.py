@@ -87,14 +87,14 @@ class Calls:
             return PWRITE(fd, content, offset)
         cut = disk.step()
         disk.changes += 1
-        file.note(fd, offset, bytes(content))
+        file.note(fd, Write(offset, bytes(content)))
         done = PWRITE(fd, content, offset)
         if cut:
             if disk.in_kill:
                 disk.tear_short(fd, Write(offset, bytes(content)), file.undo[-1].content)
             disk.stop()
         if self.open_fds.get(fd, 0) & os.O_DSYNC:
-            file.settle()
+            file.make_sure()
         return done
 
     def write(self, fd: int, content: Any) -> int:
@@ -191,11 +191,12 @@ class Calls:
             cut = disk.step()
             file = disk.file(fd)
             assert file is not None
-            background = row.mode == BACKGROUND
-            before = os.pread(fd, BLOCK_BYTES_MAX, offset) if cut or background else b""
+            alone = bool(file.pending) and row.mode == DIRECT  # O_DSYNC syncs no other write.
+            noted = cut or alone or row.mode == BACKGROUND
+            before = os.pread(fd, BLOCK_BYTES_MAX, offset) if noted else b""
             done = kernel(address, *given)
             size = int(row.offset) - offset
-            if size and (cut or background):
+            if size and noted:
                 write = Write(offset, os.pread(fd, size, offset))
                 file.undo.append(Write(offset, before[:size]))
                 file.pending.append(write)
@@ -203,6 +204,10 @@ class Calls:
                     disk.tear_short(fd, write, before[:size])
             if cut:
                 disk.stop()
+            if size and alone:
+                file.make_sure()
+            elif size and row.mode == FDATASYNC:
+                file.settle()
             return done
 
         return kernel if PURE else call
