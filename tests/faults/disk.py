@@ -25,6 +25,7 @@ TRASHED: Final = "trashed"
 MIXED: Final = "mixed"
 WORST: Final = "worst"
 BEST: Final = "best"
+TEARING: Final = "tearing"
 
 
 class PowerCut(BaseException):
@@ -111,7 +112,8 @@ def _apply(names: Names, changes: "dict[str, File | Directory | None]") -> None:
 class Disk:
     """Files below ``place/disk``; ``arm`` says after how many operations the next crash comes.
 
-    ``mood``: MIXED chooses for each write alone; WORST loses all that was not synced; BEST nothing.
+    ``mood``: MIXED chooses for each write alone; WORST loses all that was not synced; BEST nothing;
+    TEARING some sectors of each write.
     """
 
     def __init__(self, place: Path, chance: random.Random, *, trash: bool) -> None:
@@ -276,7 +278,7 @@ class Disk:
         """Apply, omit, tear or trash one pending write."""
         fates = (APPLIED, OMITTED, TORN, TRASHED)
         fate = self._chance.choices(fates, (35, 20, 25, 20 if self._trash else 0))[0]
-        fate = {WORST: OMITTED, BEST: APPLIED}.get(self.mood, fate)
+        fate = {WORST: OMITTED, BEST: APPLIED, TEARING: TORN}.get(self.mood, fate)
         if one.sure:
             fate = APPLIED
         self.fates[fate] += 1

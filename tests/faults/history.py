@@ -70,13 +70,13 @@ class History:
         self.writer: Writer | None = None
         self.syncing: tuple[int, int] | None = None
         self.refused = False
+        self.keep_durability = False
         self.calls: Calls
 
     def run(self) -> None:
         """Some lives, then a start that nobody disturbs, and ``journal verify``."""
         with interposed(self.disk, lambda: self.boot, self.chance.random() < 0.5) as self.calls:
-            self._append = self.calls.block(append)
-            self._reboot()
+            self.prepare_calls()
             try:
                 for _ in range(self.chance.choice(LIVES)):
                     self.disk.arm(self._steps(), self.chance.choice((PowerCut, PowerCut, Killed)))
@@ -86,6 +86,11 @@ class History:
                 self._last_life()
             finally:
                 self.calls.close_all()
+
+    def prepare_calls(self) -> None:
+        """With ``calls`` set: a machine that has booted."""
+        self._append = self.calls.block(append)
+        self._reboot()
 
     def _steps(self) -> int:
         """After how many operations the crash comes; 0: when the life is over."""
@@ -123,7 +128,7 @@ class History:
             raise Wrong(f"verify after a clean stop: expected {wanted} CLEAN, got {found}")
 
     def _start(self) -> None:
-        if self.chance.random() < 0.04:
+        if not self.keep_durability and self.chance.random() < 0.04:
             other = RELAXED if self.config.durability == SYNC else SYNC
             self.config = self.config._replace(durability=other)
         changes = self.disk.changes
@@ -290,12 +295,12 @@ class History:
         self.crashes[f"{word} in {_place(end)}"] += 1
         self._fall(power=isinstance(end, PowerCut))
 
-    def _fall(self, *, power: bool) -> None:
+    def _fall(self, *, power: bool, mood: str | None = None) -> None:
         """The process is gone, and with ``power`` the machine too."""
         self.calls.close_all()
         self.writer = self.recovery = None
         if power:
-            self.disk.mood = self.chance.choice((MIXED, MIXED, MIXED, MIXED, WORST, BEST))
+            self.disk.mood = mood or self.chance.choice((*4 * (MIXED,), WORST, BEST))
             self.disk.power_cut()
             self.power_lost = True
             self._reboot()
