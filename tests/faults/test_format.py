@@ -242,7 +242,10 @@ def test_every_sector_of_the_last_block_trashed_refuses(killed: Specimen) -> Non
     for place in range(block.offset, block.end, SECTOR_BYTES):
         killed.write(place, b"\xd7" * SECTOR_BYTES)
         assert killed.verdict() == "refused CORRUPT_TAIL"
-        killed.restore(place, SECTOR_BYTES)
+        other = block.offset + (place - block.offset + SECTOR_BYTES) % ALIGN_SYNC
+        killed.write(other, bytes(SECTOR_BYTES))  # As well as one that is missing.
+        assert killed.verdict() == "refused CORRUPT_TAIL"
+        killed.restore(block.offset, ALIGN_SYNC)
 
 
 # relaxed
@@ -352,10 +355,13 @@ def test_no_flipped_bit_and_no_other_length_of_the_note_of_a_cut_is_used(killed:
     for bit in range(len(raw) * 8):
         path.write_bytes(raw)
         flip(path, bit)
-        assert refusal(killed.data) == "INVENTORY"
+        with pytest.raises(JournalRefused, match="INVENTORY"):
+            truncation.read(killed.directory)
     for length in (*range(len(raw)), len(raw) + 1):
         path.write_bytes((raw + b"\0")[:length])
-        assert refusal(killed.data) == "INVENTORY"
+        with pytest.raises(JournalRefused, match="INVENTORY"):
+            truncation.read(killed.directory)
+    assert refusal(killed.data) == "INVENTORY"
     path.unlink()
 
 
