@@ -20,8 +20,8 @@ from core.journal.appender import NO_ROOM, append, sync_until
 from core.journal.errors import JournalRefused
 from core.journal.layout import RELAXED, SYNC
 from core.journal.prepare import prepare
-from core.journal.reader import Commands
-from core.journal.recovery import Recovery, recover
+from core.journal.reader import Commands, Walk
+from core.journal.recovery import Recovery, begin, finish
 from core.journal.verify import verify
 from core.journal.writer import Writer
 from tests.core.journal.files import CONFIG, START_NS, commands
@@ -133,7 +133,7 @@ class History:
             self.config = self.config._replace(durability=other)
         changes = self.disk.changes
         try:
-            recovery = self.recovery = recover(self.data, self.config)
+            recovery = self.recovery = finish(begin(self.data, self.config), ahead=False)
         except JournalRefused as error:
             self._refuse(error, changes)
             return
@@ -152,9 +152,8 @@ class History:
     def _judge(self, recovery: Recovery) -> None:
         """Compare what was found with what clients were told."""
         self.outcomes[_outcome(recovery)] += 1
-        found = b"".join(
-            item.slots.tobytes() for item in recovery.walk() if isinstance(item, Commands)
-        )
+        walk = Walk(recovery.directory, recovery.uuid)
+        found = b"".join(item.slots.tobytes() for item in walk if isinstance(item, Commands))
         place = 0
         kept: list[Batch] = []
         for batch in self.batches:

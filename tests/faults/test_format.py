@@ -21,7 +21,7 @@ from core.journal.errors import JournalRefused
 from core.journal.layout import ALIGN_SYNC, SECTOR_BYTES, SEGMENT_HEADER_BYTES
 from core.journal.recovery import recover
 from core.journal.segments import WITNESS_NAME
-from core.journal.truncation import Cut, Note
+from core.journal.truncation import Cut
 from tests.core.journal.files import CONFIG, RELAXED_CONFIG, Journal, flip, refusal, segment
 from tests.faults.specimen import REFUSED, Specimen, judged, relaxed_specimen, sync_specimen
 
@@ -347,22 +347,24 @@ def test_no_flipped_bit_of_the_witness_is_used(killed: Specimen) -> None:
 
 
 def test_no_flipped_bit_and_no_other_length_of_the_note_of_a_cut_is_used(killed: Specimen) -> None:
-    note = Note(23, 24 + SEQUENCE_JUMP, Cut(1, killed.used, 4096))
-    truncation.write(killed.directory, note, 1)
+    """The note of a start that died between the cut and its EPOCH_START."""
+    killed.write(killed.blocks[-1].offset, bytes(SECTOR_BYTES))
+    recover(killed.data, CONFIG).lock.close()
     path = killed.directory / "truncation"
     raw = path.read_bytes()
-    assert truncation.read(killed.directory) == note
+    found = truncation.pending(killed.directory)
+    assert found is not None
+    assert (found.last_sequence, found.next_sequence, found.extent) == (23, 24, ALIGN_SYNC)
     for bit in range(len(raw) * 8):
         path.write_bytes(raw)
         flip(path, bit)
         with pytest.raises(JournalRefused, match="INVENTORY"):
-            truncation.read(killed.directory)
+            truncation.pending(killed.directory)
     for length in (*range(len(raw)), len(raw) + 1):
         path.write_bytes((raw + b"\0")[:length])
         with pytest.raises(JournalRefused, match="INVENTORY"):
-            truncation.read(killed.directory)
+            truncation.pending(killed.directory)
     assert refusal(killed.data) == "INVENTORY"
-    path.unlink()
 
 
 # Segments.

@@ -249,8 +249,8 @@ PLANTINGS: Final = (
     Planting(
         "a cut that a start has noted is forgotten",
         "core/journal/recovery.py",
-        "    if pending is not None and pending.next_sequence > seen.next_sequence:\n",
-        "    if pending is not None and pending.next_sequence < 0:\n",
+        "    if noted is not None and noted.next_sequence > seen.next_sequence:\n",
+        "    if noted is not None and noted.next_sequence < 0:\n",
         (f"{SIMULATED}::test_a_cut_that_was_noted_is_remembered_until_the_epoch_stands",),
     ),
     # The format.
@@ -292,8 +292,8 @@ PLANTINGS: Final = (
     Planting(
         "the note of a cut has no checksum",
         "core/journal/truncation.py",
-        'if int(row["crc32c"]) != int(',
-        'if int(row["crc32c"]) < 0 * int(',
+        "if row.crc32c != int(",
+        "if row.crc32c < 0 * int(",
         (f"{FORMAT}::test_no_flipped_bit_and_no_other_length_of_the_note_of_a_cut_is_used",),
     ),
     # Rings and adapters.
