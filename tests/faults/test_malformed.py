@@ -143,9 +143,7 @@ def test_a_special_block_with_any_payload_is_refused_or_passed_over(data: Path, 
         assert read_all(place) == whole
 
 
-def test_a_genesis_of_any_bytes_is_refused(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_genesis_of_any_bytes_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(5)
     for number in range(some(20)):
         payload = chance.randbytes(256)
