@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from core.jit import MODE_NAME
+from core.journal.errors import JournalError
 from core.journal.snapshots import (
     MANIFEST_NAME,
     STATE_NAME,
@@ -138,3 +139,21 @@ def test_a_manifest_of_any_content_with_a_right_checksum_is_not_used(data: Path)
         except BAD:
             continue
         assert loaded.state.hash() == truth, fields
+
+
+def test_the_place_of_a_snapshot_is_that_of_its_sequence_or_refuses(data: Path) -> None:
+    """A walk that went on from another place would give another book."""
+    path = directories(data)[0] / MANIFEST_NAME
+    good: dict[str, Any] = json.loads(path.read_bytes().partition(b"\n")[0])
+    truth = replay.run(data)["state_hash"]
+    for name in good["place"]:
+        for value in (0, -1, 7, 1 << 62, "x", None, [], [1, 2], 1.5):
+            fields = json.loads(json.dumps(good))
+            fields["place"][name] = value
+            line = json.dumps(fields).encode()
+            path.write_bytes(line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n")
+            try:
+                found = replay.run(data, from_snapshot=True)
+            except JournalError:
+                continue
+            assert found["state_hash"] == truth, (name, value)

@@ -228,8 +228,8 @@ PLANTINGS: Final = (
     Planting(
         "a start believes the page cache",
         "core/journal/recovery.py",
-        "            os.fsync(fd)\n",
-        "            pass\n",
+        "        segments.sync_file(segments.segment_path(directory, number))\n",
+        "        pass\n",
         (f"{SIMULATED}::test_what_a_start_has_read_is_durable",),
     ),
     Planting(
