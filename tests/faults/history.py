@@ -20,8 +20,9 @@ from core.journal.appender import NO_ROOM, append, sync_until
 from core.journal.errors import JournalRefused
 from core.journal.layout import RELAXED, SYNC
 from core.journal.prepare import prepare
-from core.journal.reader import Commands, Walk
+from core.journal.reader import Walk
 from core.journal.recovery import Recovery, begin, finish
+from core.journal.scanner import Commands
 from core.journal.verify import verify
 from core.journal.writer import Writer
 from tests.core.journal.files import CONFIG, START_NS, commands
