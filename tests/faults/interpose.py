@@ -124,13 +124,22 @@ class Calls:
             disk.stop()
         node.settle()
 
+    def _attempt(self, cut: bool, call: Callable[..., None], *given: Any, **more: Any) -> None:
+        """The real call; one that fails changes nothing, and may be the last all the same."""
+        try:
+            call(*given, **more)
+        except OSError:
+            if cut:
+                self.disk.stop()
+            raise
+
     def link(self, source: Any, target: Any) -> None:
         directory = self.disk.directory(target, None)
         if directory is None:
             LINK(source, target)
             return
         cut = self.disk.step()
-        LINK(source, target)
+        self._attempt(cut, LINK, source, target)
         self.disk.changes += 1
         directory.change({os.path.basename(target): self.disk.files[os.stat(target).st_ino]})
         if cut:
@@ -143,7 +152,7 @@ class Calls:
             return
         assert directory is self.disk.directory(source, None), "renames stay in their directory"
         cut = self.disk.step()
-        RENAME(source, target)
+        self._attempt(cut, RENAME, source, target)
         self.disk.changes += 1
         node = directory.names[os.path.basename(source)]
         directory.change({os.path.basename(source): None, os.path.basename(target): node})
@@ -162,7 +171,7 @@ class Calls:
             call(path, dir_fd=dir_fd)
             return
         cut = self.disk.step()
-        call(path, dir_fd=dir_fd)
+        self._attempt(cut, call, path, dir_fd=dir_fd)
         self.disk.changes += 1
         directory.change({os.path.basename(path): None})
         if cut:
@@ -174,7 +183,7 @@ class Calls:
             MKDIR(path, mode, dir_fd=dir_fd)
             return
         cut = self.disk.step()
-        MKDIR(path, mode, dir_fd=dir_fd)
+        self._attempt(cut, MKDIR, path, mode, dir_fd=dir_fd)
         ino = os.stat(path, dir_fd=dir_fd).st_ino
         self.disk.made_directory(ino, os.path.basename(os.fspath(path)), directory)
         if cut:

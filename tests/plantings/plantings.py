@@ -253,6 +253,13 @@ PLANTINGS: Final = (
         "    if noted is not None and noted.next_sequence < 0:\n",
         (f"{SIMULATED}::test_a_cut_that_was_noted_is_remembered_until_the_epoch_stands",),
     ),
+    Planting(
+        "a spare is thrown away before another stands in its place",
+        "core/journal/writer.py",
+        "            prewrite(path)",
+        "            path.unlink()",
+        (f"{SIMULATED}::test_a_start_in_sync_on_spares_of_relaxed_may_end_anywhere",),
+    ),
     # The format.
     Planting(
         "whatever stands behind the last valid block is cut away",
