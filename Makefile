@@ -11,7 +11,8 @@ PYTEST := $(BIN)/python -m pytest
 # What decides, against its naive twin: these run in all three modes.
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 .PHONY: help setup run test check format bench compile lock clean \
-	test-release test-checked test-pure test-rest plantings flows docs
+	test-release test-checked test-pure test-rest plantings flows docs \
+	faults-simulated faults-format
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,6 +60,12 @@ test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
 
 plantings: setup  ## break the code on purpose, and see a test catch it (long)
 	$(BIN)/python -m tests.plantings.run
+
+faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (hours; HISTORIES=N)
+	$(BIN)/python -m tests.faults.simulated --histories $(or $(HISTORIES),200000)
+
+faults-format: compile  ## every bit and byte of small journals and snapshots changed (half an hour)
+	OUTCRY_FORMAT=full $(PYTEST) -s tests/faults/test_format.py tests/faults/test_bad_snapshots.py
 
 flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, against their sidecars
 	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)

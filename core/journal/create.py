@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import uuid as uuids
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +78,6 @@ def mark(data: Path) -> None:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if may_create(data) and not (data / INIT_NAME).exists():
             write_file(data / INIT_NAME, str(uuids.uuid4()).encode("ascii"))
-            sync_directory(data.absolute().parent)
     except BlockingIOError as error:
         raise JournalBusy(f"data directory in use: another process is creating {data}") from error
     finally:
@@ -85,9 +85,10 @@ def mark(data: Path) -> None:
 
 
 def finish(data: Path, config: JournalConfig) -> None:
-    """Make the journal that INIT announces, under the lock; does nothing without the mark."""
+    """Make the journal that INIT announces, under the lock; without the mark there is one."""
     init = data / INIT_NAME
     if not init.exists():
+        sync_directory(data)  # Who removed the mark may have been killed before it synced.
         return
     uuid = announced(data)
     directory = data / JOURNAL_NAME / str(uuid)
@@ -120,7 +121,7 @@ def finish(data: Path, config: JournalConfig) -> None:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(fd)
-    for path in (directory, directory.parent, data):
+    for path in (directory, directory.parent, data, *_holders(data)):
         sync_directory(path)
     init.unlink()
     sync_directory(data)
@@ -128,7 +129,7 @@ def finish(data: Path, config: JournalConfig) -> None:
 
 def announced(data: Path) -> uuids.UUID:
     """The journal that INIT announces; JournalRefused when there is one that INIT is not about."""
-    uuid = uuids.UUID((data / INIT_NAME).read_text("ascii"))
+    uuid = _announced(data / INIT_NAME)
     directory = data / JOURNAL_NAME / str(uuid)
     for entry in directory.parent.iterdir() if directory.parent.exists() else ():
         if entry.name not in (LOCK_NAME, directory.name):
@@ -137,6 +138,26 @@ def announced(data: Path) -> uuids.UUID:
     if directory.exists():
         _refuse_used(directory)
     return uuid
+
+
+def _announced(init: Path) -> uuids.UUID:
+    """The uuid in INIT; raises JournalRefused when there is none."""
+    raw = init.read_bytes()
+    try:
+        uuid = uuids.UUID(raw.decode("ascii"))
+    except ValueError:
+        detail = f"expected a uuid, got {len(raw)} bytes that are none"
+        raise JournalRefused(Fault.INVENTORY, init, 0, detail) from None
+    return uuid
+
+
+def _holders(data: Path) -> Iterator[Path]:
+    """The directories above, as far as they may have been made along with ``data``."""
+    device = data.stat().st_dev
+    for path in data.absolute().parents:
+        if path.stat().st_dev != device or not os.access(path, os.R_OK):
+            return
+        yield path
 
 
 def _genesis_block(header: Header, config: JournalConfig) -> bytes:

@@ -104,9 +104,24 @@ def read_manifest(directory: Path) -> Manifest:
         )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise SnapshotBad(path, f"expected the fields of format {FORMAT}: {error}") from None
+    _refuse_kinds(found, path)
     if directory.name != name_of(found.sequence):
         raise SnapshotBad(path, f"the directory is not that of sequence {found.sequence}")
     return found
+
+
+def _refuse_kinds(found: Manifest, path: Path) -> None:
+    """SnapshotBad when a field holds another kind of value, or the place is another sequence's."""
+    rows: list[Any] = [found, found.place, *found.sections]
+    for row in rows:
+        for name, kind in type(row).__annotations__.items():
+            if kind in (int, str) and type(getattr(row, name)) is not kind:
+                raise SnapshotBad(path, f"expected {name} to be {kind.__name__}")
+    place = found.place
+    if [type(lane) for lane in place.chain] != [int, int] or place.segment_no < 1:
+        raise SnapshotBad(path, "expected a place behind a block of the journal")
+    if place.sequence != found.sequence:
+        raise SnapshotBad(path, f"its place is that of sequence {place.sequence}")
 
 
 def name_of(sequence: int) -> str:

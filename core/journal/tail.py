@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from core.constants import SEQUENCE_JUMP
 from core.journal.access import block_row
 from core.journal.blocks import (
     BAD_FORMAT,
@@ -24,6 +25,7 @@ from core.journal.layout import (
     ALIGN_SYNC,
     BLOCK_BYTES_MAX,
     BLOCK_MAGIC,
+    EPOCH_START,
     SECTOR_BYTES,
     SECTOR_DATA,
     STAMP_SHIFT,
@@ -68,6 +70,9 @@ def classify(content: Content, scan: Record, segment_no: int) -> Tail:
     """Judge the bytes from ``scan.offset`` on; raises JournalRefused for damage."""
     if scan.fault in _MEANING:
         raise _refusal(content, scan.offset, _MEANING[scan.fault], FAULT_TEXT[scan.fault])
+    if scan.block_no == 1:
+        detail = "no GENESIS; it was durable before the journal was used"
+        raise _refusal(content, scan.offset, Fault.CORRUPT_TAIL, detail)
     behind = content.array[scan.offset :]
     used = _used_bytes(behind)
     if used == 0:
@@ -145,13 +150,23 @@ def _torn_extent(content: Content, scan: Record, used: int) -> int:
 
 
 def _durable_behind(content: Content, scan: Record) -> int:
-    """The largest durable_sequence of any valid header behind the offset."""
+    """The largest durable_sequence of any valid header behind the offset.
+
+    Raises JournalRefused when one there goes on from a jump: the EPOCH_START that jumped was
+    durable before anything followed it, and without it those sequences would be given again.
+    """
+    jumped = scan.next_sequence - 1 + SEQUENCE_JUMP
     size = (content.size - scan.offset) // SECTOR_BYTES * SECTOR_BYTES
     words = content.array[scan.offset : scan.offset + size].view(np.uint32)
     firsts = words.reshape(-1, SECTOR_BYTES // 4)[:, 0]
     durable = 0
     for sector in np.flatnonzero(firsts == BLOCK_MAGIC):
         image = content.address + scan.offset + int(sector) * SECTOR_BYTES
-        if header_fault(image, scan.salt) == 0:
-            durable = max(durable, int(block_row(image).durable_sequence))
+        if header_fault(image, scan.salt) != 0:
+            continue
+        block = block_row(image)
+        durable = max(durable, int(block.durable_sequence))
+        if block.first_sequence >= jumped and block.kind != EPOCH_START:
+            detail = f"a later block begins at {block.first_sequence}, but its EPOCH_START is gone"
+            raise _refusal(content, scan.offset, Fault.CORRUPT_TAIL, detail)
     return durable

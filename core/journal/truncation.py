@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from core.clock import realtime_ns
+from core.crc32c import crc32c
 from core.journal import segments
 from core.journal.access import structure
 from core.journal.errors import Fault, JournalRefused
 from core.journal.tail import Tail
-from core.layout import record
+from core.layout import offset_of, record
 from core.memory import address_of_buffer
 
 CHUNK_BYTES: Final = 1 << 20
@@ -30,10 +31,13 @@ TRUNCATION: Final = record(
         ("offset", "<i8"),
         ("extent", "<i8"),
         ("wall_ns", "<i8"),
-        ("reserved", "<i8", (2,)),
+        ("reserved", "<i8"),
+        ("reserved_2", "<u4"),
+        ("crc32c", "<u4"),  # Of the 60 bytes before.
     ],
 )
 truncation_row: Final = structure(TRUNCATION)
+_CHECKED_BYTES: Final = offset_of(TRUNCATION, "crc32c")
 
 
 class Cut(NamedTuple):
@@ -45,7 +49,10 @@ class Cut(NamedTuple):
 
 
 def pending(directory: Path) -> Any | None:
-    """The cut that a process made and did not live to record in EPOCH_START."""
+    """The cut that a process made and did not live to record in EPOCH_START.
+
+    Raises JournalRefused for a note that is damaged.
+    """
     path = directory / segments.TRUNCATION_NAME
     if not path.exists():
         return None
@@ -53,6 +60,9 @@ def pending(directory: Path) -> Any | None:
     if raw.size != TRUNCATION.itemsize:
         detail = f"expected {TRUNCATION.itemsize} bytes, got {raw.size}"
         raise JournalRefused(Fault.INVENTORY, path, 0, detail)
+    row = truncation_row(address_of_buffer(raw))
+    if row.crc32c != int(crc32c(address_of_buffer(raw), _CHECKED_BYTES)):
+        raise JournalRefused(Fault.INVENTORY, path, 0, "the checksum of the note is wrong")
     return np.frombuffer(raw, TRUNCATION).view(np.recarray)[0]
 
 
@@ -79,6 +89,7 @@ def truncate(directory: Path, tail: Tail, last_sequence: int, next_sequence: int
         row.last_sequence, row.next_sequence = last_sequence, next_sequence
         row.segment_no, row.offset, row.extent = tail.segment_no, tail.offset, tail.extent
         row.wall_ns = now_ns
+        row.crc32c = int(crc32c(address_of_buffer(note), _CHECKED_BYTES))
         segments.write_file(directory / segments.TRUNCATION_NAME, note.tobytes())
         for offset in range(0, tail.extent, CHUNK_BYTES):
             size = min(CHUNK_BYTES, tail.extent - offset)

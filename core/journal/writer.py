@@ -56,6 +56,7 @@ from core.journal.segments import (
     is_prewritten,
     make_segment,
     open_file,
+    prewrite,
     segment_path,
     sync_directory,
 )
@@ -264,7 +265,7 @@ class Writer:
         row = self.row
         prewritten = self.durability == SYNC
         if path.exists() and prewritten and not is_prewritten(path):
-            path.unlink()  # A spare of ``relaxed``: each write to it would change metadata.
+            prewrite(path)  # A spare of ``relaxed``: each write to it would change metadata.
         if not path.exists():
             size = self.recovery.config.segment_bytes
             make_segment(self.directory, segment_no, size, prewritten=prewritten)

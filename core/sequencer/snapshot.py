@@ -169,7 +169,10 @@ def _dtype(fields: list[Any]) -> "np.dtype[Any]":
 
 def _rows(content: mmap.mmap, section: Section, path: Path) -> Array:
     """The rows of a section as this program lays them out; raises SnapshotBad."""
-    dtype = _dtype(section.fields)
+    try:
+        dtype = _dtype(section.fields)
+    except (TypeError, ValueError, LookupError) as error:
+        raise SnapshotBad(path, f"section {section.name}: no layout of rows: {error}") from None
     end = section.offset + section.bytes
     fits = section.bytes == section.rows * dtype.itemsize and 0 <= section.offset <= end
     if not fits or end > len(content):

@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 ENGINE: Final = "tests/core/engine"
 JOURNAL: Final = "tests/core/journal"
+SIMULATED: Final = "tests/faults/test_simulated.py"
+FORMAT: Final = "tests/faults/test_format.py"
 
 
 class Planting(NamedTuple):
@@ -200,6 +202,106 @@ PLANTINGS: Final = (
             f"{JOURNAL}/test_relaxed.py::"
             "test_everything_behind_the_first_invalid_block_is_lost_and_never_numbered_again",
         ),
+    ),
+    # The disk that forgets.
+    Planting(
+        "a block is acknowledged before it is synced",
+        "core/journal/appender.py",
+        "    if row.mode == BACKGROUND:\n        done = pwrite(",
+        "    if row.mode != DIRECT:\n        done = pwrite(",
+        (f"{SIMULATED}::test_a_block_is_durable_when_append_returns",),
+    ),
+    Planting(
+        "the names above a new journal are not synced",
+        "core/journal/create.py",
+        "(directory, directory.parent, data, *_holders(data))",
+        "(directory, directory.parent, data)",
+        (f"{SIMULATED}::test_a_new_journal_survives_the_worst_power_cut",),
+    ),
+    Planting(
+        "the mark of a creation may come back",
+        "core/journal/create.py",
+        "        sync_directory(data)  # Who removed the mark",
+        "        # Who removed the mark",
+        (f"{SIMULATED}::test_a_mark_of_creation_that_comes_back_is_not_believed",),
+    ),
+    Planting(
+        "a start believes the page cache",
+        "core/journal/recovery.py",
+        "        segments.sync_file(segments.segment_path(directory, number))\n",
+        "        pass\n",
+        (f"{SIMULATED}::test_what_a_start_has_read_is_durable",),
+    ),
+    Planting(
+        "the block of a new epoch is not synced",
+        "core/journal/writer.py",
+        "        self._put(EPOCH_START, payload.tobytes())\n        os.fdatasync(self.row.fd)\n",
+        "        self._put(EPOCH_START, payload.tobytes())\n",
+        (f"{SIMULATED}::test_after_a_loss_sequences_jump_whatever_happens_to_the_start",),
+    ),
+    Planting(
+        "the name of a segment is not synced before it is used",
+        "core/journal/writer.py",
+        "        sync_directory(self.directory)\n        row.segment_no = segment_no\n",
+        "        row.segment_no = segment_no\n",
+        (f"{SIMULATED}::test_a_spare_whose_maker_was_killed_is_durable_once_it_is_used",),
+    ),
+    Planting(
+        "a cut that a start has noted is forgotten",
+        "core/journal/recovery.py",
+        "    if noted is not None and noted.next_sequence > seen.next_sequence:\n",
+        "    if noted is not None and noted.next_sequence < 0:\n",
+        (f"{SIMULATED}::test_a_cut_that_was_noted_is_remembered_until_the_epoch_stands",),
+    ),
+    Planting(
+        "a spare is thrown away before another stands in its place",
+        "core/journal/writer.py",
+        "            prewrite(path)",
+        "            path.unlink()",
+        (f"{SIMULATED}::test_a_start_in_sync_on_spares_of_relaxed_may_end_anywhere",),
+    ),
+    # The format.
+    Planting(
+        "whatever stands behind the last valid block is cut away",
+        "core/journal/tail.py",
+        "    _refuse_hole(content, scan, used)\n    extent = _torn_extent(content, scan, used)\n",
+        "    extent = -(-used // ALIGN_SYNC) * ALIGN_SYNC\n",
+        (f"{FORMAT}::test_every_sector_or_page_zeroed_before_the_last_block_refuses",),
+    ),
+    Planting(
+        "a sector with a wrong stamp passes for a tear",
+        "core/journal/tail.py",
+        "np.flatnonzero(~zero & (stamps != expected))",
+        "np.flatnonzero(zero & ~zero)",
+        (f"{FORMAT}::test_every_sector_of_the_last_block_trashed_refuses",),
+    ),
+    Planting(
+        "the witness is not believed",
+        "core/journal/witness.py",
+        "    return max(valid, key=lambda witness: witness.generation)\n",
+        "    return NOTHING\n",
+        (f"{FORMAT}::test_an_older_copy_of_the_active_segment_is_told_by_the_witness",),
+    ),
+    Planting(
+        "a later header that says durable is not believed",
+        "core/journal/tail.py",
+        "        durable = max(durable, int(block.durable_sequence))\n",
+        "",
+        (f"{JOURNAL}/test_relaxed.py::test_a_later_header_that_says_durable_refuses",),
+    ),
+    Planting(
+        "sequences after a jump are given again when its block is damaged",
+        "core/journal/tail.py",
+        "block.first_sequence >= jumped and block.kind != EPOCH_START",
+        "block.first_sequence < 0",
+        (f"{FORMAT}::test_a_jump_that_was_durable_is_never_taken_back",),
+    ),
+    Planting(
+        "the note of a cut has no checksum",
+        "core/journal/truncation.py",
+        "if row.crc32c != int(",
+        "if row.crc32c < 0 * int(",
+        (f"{FORMAT}::test_no_flipped_bit_and_no_other_length_of_the_note_of_a_cut_is_used",),
     ),
     # Rings and adapters.
     Planting(

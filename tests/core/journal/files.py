@@ -30,9 +30,13 @@ START_NS = 1_700_000_000_000_000_000
 
 
 def commands(first_sequence: int, sizes: Sequence[int], seed: int = 1) -> "np.ndarray[Any, Any]":
-    """Complete command records with the given numbers of slots, side by side."""
+    """Complete command records with the given numbers of slots, side by side.
+
+    What is in them is random by ``seed``; seed 0: zeros, as in most of a real command.
+    """
     chance = random.Random(seed * 1_000_003 + first_sequence)
-    raw = np.frombuffer(chance.randbytes(sum(sizes) * SLOT_BYTES), np.uint8).copy()
+    size = sum(sizes) * SLOT_BYTES
+    raw = np.frombuffer(chance.randbytes(size) if seed else bytes(size), np.uint8).copy()
     rows = raw.view(COMMAND)
     place = 0
     for index, size in enumerate(sizes):
