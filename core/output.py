@@ -28,6 +28,7 @@ from core.layout import offset_of, record
 from core.memory import copy, pointer
 from core.messages import EVENT, SCHEMA
 from core.shm import (
+    DIRECTORY,
     HEADER_BYTES,
     LINE_0,
     LINE_BYTES,
@@ -39,6 +40,7 @@ from core.shm import (
 from core.shm import attach as attach_segment
 from core.shm import create as create_segment
 
+OUTPUT_PART: Final = "out"  # Of the name of the segment.
 OUTPUT_HEADER: Final = record(
     "output ring header; the core writes all of it",
     4 * LINE_BYTES,
@@ -259,7 +261,7 @@ class OutputRing:
 
 def create_output(shm: str, epoch: int, capacity: int = OUTPUT_EVENTS) -> OutputRing:
     """The core's end of a new output ring; not visible before ``segment.publish``."""
-    check_capacity(f"{shm}-out", capacity, CAPACITY_MIN)
+    check_capacity(f"{shm}-{OUTPUT_PART}", capacity, CAPACITY_MIN)
     line_0 = {
         "epoch": epoch,
         "kind": OUTPUT,
@@ -268,12 +270,12 @@ def create_output(shm: str, epoch: int, capacity: int = OUTPUT_EVENTS) -> Output
         "slot_bytes": EVENT_BYTES,
     }
     size = HEADER_BYTES + capacity * EVENT_BYTES
-    return OutputRing(create_segment(f"{shm}-out", size, line_0), capacity)
+    return OutputRing(create_segment(f"{shm}-{OUTPUT_PART}", size, line_0), capacity)
 
 
 def attach_output(shm: str, epoch: int) -> OutputRing:
     """A reader's end, mapped read-only; SegmentError when it is not there or not what it says."""
-    segment = attach_segment(f"{shm}-out", OUTPUT, epoch, writable=False)
+    segment = attach_segment(f"{shm}-{OUTPUT_PART}", OUTPUT, epoch, writable=False)
     try:
         if segment.word("schema") != SCHEMA:
             raise SegmentError(
@@ -284,3 +286,23 @@ def attach_output(shm: str, epoch: int) -> OutputRing:
     except SegmentError:
         segment.close()
         raise
+
+
+def newest_published(uuid8: str) -> int:
+    """The newest sequence of which an earlier life of this journal's core published an event, as
+    far as its ring is still in /dev/shm; 0: none is.
+
+    Shared memory outlives a killed process and what its file system forgets, but not the machine.
+    """
+    newest = 0
+    for path in sorted(DIRECTORY.glob(f"outcry-{uuid8}-*-{OUTPUT_PART}")):
+        shm = path.name.removesuffix(f"-{OUTPUT_PART}")
+        try:
+            ring = attach_output(shm, int(shm.rpartition("-")[2]))
+        except (SegmentError, ValueError, OSError):
+            continue  # Of a start that did not come so far, or of another version.
+        row = np.zeros(1, EVENT)
+        if ring.position and read(ring.end, ring.position - 1, int(row.ctypes.data), 1) == 1:
+            newest = max(newest, int(row["sequence"][0]))
+        ring.close()
+    return newest

@@ -33,7 +33,7 @@ def read_ahead(walk: Walk) -> Iterator[Commands | Special]:
                 if not put(item):
                     return
             put(None)
-        except BaseException as error:
+        except Exception as error:  # (tidy: allow, raised again where the items are used)
             put(error)
 
     thread = threading.Thread(target=read, name="reader", daemon=True)

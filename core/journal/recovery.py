@@ -154,15 +154,18 @@ def finish(
     start: Place | None = None,
     known: Known | None = None,
     ahead: bool = True,
+    published: int = 0,
 ) -> Recovery:
     """Read the journal once, giving every item to ``take``, judge its end, cut away what may be.
 
-    ``start``: the place of the snapshot that the reader has, ``known`` what it kept besides.
+    ``start``: the place of the snapshot that the reader has, ``known`` what it kept besides;
+    ``published``: the newest sequence that clients are known to have seen.
     Nothing is changed on the disk before everything was read, taken and judged.  Raises
     JournalRefused, JournalConfiguration, and what ``take`` raises; the lock is given up then.
     """
     with _giving_up(opening.lock, opening.data):
-        return _finish(opening, take, start, known or Known(), ahead=ahead)
+        known = known or Known()
+        return _finish(opening, take, start, known, ahead=ahead, published=published)
 
 
 def recover(data: Path, config: JournalConfig) -> Recovery:
@@ -190,6 +193,7 @@ def _finish(
     seen: Known,
     *,
     ahead: bool,
+    published: int,
 ) -> Recovery:
     directory, config, witnessed = opening.directory, opening.config, opening.witnessed
     watch, buffers = witnessed.sequence, AHEAD_ITEMS + 2
@@ -206,7 +210,10 @@ def _finish(
     seen_by_snapshot = newest_sequence(opening.data, opening.uuid)
     refuse_lost(tail, directory, witnessed, walk, seen_by_snapshot)
     _refuse_change(directory, config, seen)
-    next_sequence = _next_sequence(directory, header, tail, seen, int(state.last_sequence))
+    last_sequence = int(state.last_sequence)
+    next_sequence = _next_sequence(directory, header, tail, seen, last_sequence)
+    if _is_gone(header, seen, published):
+        next_sequence = max(next_sequence, seen.next_sequence - 1 + SEQUENCE_JUMP)
     segments.remove_unfinished(directory)
     if tail.kind != CLEAN:
         truncate(directory, tail, int(state.last_sequence), next_sequence)
@@ -346,3 +353,12 @@ def _next_sequence(
     if header.durability == RELAXED and not seen.closed and rebooted:
         return far
     return seen.next_sequence
+
+
+def _is_gone(header: Header, seen: Known, published: int) -> bool:
+    """Whether clients saw what is not there any more.
+
+    The page cache does not outlive its file system: one that fails, or is unmounted after an error,
+    takes what it had not written along.  Then the ring of the last life may still tell.
+    """
+    return header.durability == RELAXED and not seen.closed and published >= seen.next_sequence

@@ -15,7 +15,7 @@ from core.journal.recovery import Known, Opening, Recovery, begin, finish, hint
 from core.journal.scanner import Commands, Special
 from core.journal.segments import inventory, segment_path
 from core.limits import from_genesis
-from core.output import OutputRing, create_output
+from core.output import OutputRing, create_output, newest_published
 from core.sequencer import checkpoint, snapshot
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import State
@@ -43,6 +43,7 @@ class Start:
         self._directory = opening.directory
         last_sequence, epoch = hint(opening.directory)
         uuid8 = opening.uuid.hex()[:8]
+        self._published = newest_published(uuid8)
         unlink_stale(uuid8)
         self.epoch = epoch + 1
         self.output: OutputRing = create_output(prefix(uuid8, self.epoch), self.epoch)
@@ -76,7 +77,8 @@ class Start:
         base = place.sequence if place is not None else 0
         self.output.base_sequence = base
         self._total = last_sequence - base
-        return finish(opening, self._take, start=place, known=known)
+        published = self._published
+        return finish(opening, self._take, start=place, known=known, published=published)
 
     def _use(self, state: State) -> None:
         out = self.output
