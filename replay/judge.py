@@ -18,7 +18,7 @@ from core.journal.recovery import HINT_UPGRADE, refuse_lost
 from core.journal.scanner import Commands, Special
 from core.journal.segments import segment_path
 from core.journal.snapshots import SnapshotBad, directories, newest_sequence, read_manifest
-from core.journal.truncation import TRUNCATION
+from core.journal.truncation import pending
 from core.journal.witness import NOTHING, Witness
 from core.sequencer import snapshot
 from core.sequencer.engine import ENGINE_VERSION
@@ -163,11 +163,7 @@ def judge(data: Path) -> Judgement:
         found.bad_witness = True
         found.refusals.append(refusal)
     _walk(found)
-    note = found.directory / segments.TRUNCATION_NAME
-    if note.exists() and note.stat().st_size != TRUNCATION.itemsize:
-        found.bad_note = True
-        detail = f"expected {TRUNCATION.itemsize} bytes, got {note.stat().st_size}"
-        found.refusals.append(JournalRefused(Fault.INVENTORY, note, 0, detail))
+    found.bad_note = not _try(found, pending, found.directory)
     return found
 
 

@@ -33,8 +33,7 @@ from core.journal.segments import (
     sync_directory,
     write_file,
 )
-from core.journal.truncation import TRUNCATION, truncation_row
-from core.memory import address_of_buffer
+from core.journal.truncation import Cut, write_note
 
 CHUNK_BYTES: Final = 1 << 20
 LOST_NAME: Final = "commands.jsonl"  # In the quarantine: what was lost and could be read.
@@ -172,13 +171,9 @@ def _copy(extent: Extent, quarantine: Path) -> None:
 
 
 def _note(surgery: Surgery) -> None:
-    note = np.zeros(TRUNCATION.itemsize, np.uint8)
-    row = truncation_row(address_of_buffer(note))
-    row.last_sequence, row.next_sequence = surgery.keep_sequence, surgery.next_sequence
-    if surgery.extent is not None:
-        row.segment_no, row.offset = surgery.extent.segment_no, surgery.extent.offset
-        row.extent = surgery.extent.size
-    write_file(surgery.directory / TRUNCATION_NAME, note.tobytes())
+    extent = surgery.extent
+    cut = Cut(extent.segment_no, extent.offset, extent.size) if extent is not None else Cut()
+    write_note(surgery.directory, surgery.keep_sequence, surgery.next_sequence, cut)
 
 
 def _zero(extent: Extent, step: Step) -> None:

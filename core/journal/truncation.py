@@ -73,6 +73,17 @@ def cut_of(directory: Path, last_sequence: int) -> Cut:
     return Cut(int(noted.segment_no), int(noted.offset), int(noted.extent))
 
 
+def write_note(directory: Path, last_sequence: int, next_sequence: int, cut: Cut) -> None:
+    """Note that the journal ends at ``last_sequence`` and goes on at ``next_sequence``, durable."""
+    note = np.zeros(TRUNCATION.itemsize, np.uint8)
+    row = truncation_row(address_of_buffer(note))
+    row.last_sequence, row.next_sequence = last_sequence, next_sequence
+    row.segment_no, row.offset, row.extent = cut
+    row.wall_ns = realtime_ns()
+    row.crc32c = int(crc32c(address_of_buffer(note), _CHECKED_BYTES))
+    segments.write_file(directory / segments.TRUNCATION_NAME, note.tobytes())
+
+
 def truncate(directory: Path, tail: Tail, last_sequence: int, next_sequence: int) -> None:
     """Copy the tail to quarantine, note the cut, write zeros over it, read them back."""
     quarantine = directory / segments.QUARANTINE_NAME
@@ -84,13 +95,9 @@ def truncate(directory: Path, tail: Tail, last_sequence: int, next_sequence: int
         name = f"{tail.path.stem}-{tail.offset}-{now_ns}.torn"
         segments.write_file(quarantine / name, cut_away)
         segments.sync_directory(directory)
-        note = np.zeros(TRUNCATION.itemsize, np.uint8)
-        row = truncation_row(address_of_buffer(note))
-        row.last_sequence, row.next_sequence = last_sequence, next_sequence
-        row.segment_no, row.offset, row.extent = tail.segment_no, tail.offset, tail.extent
-        row.wall_ns = now_ns
-        row.crc32c = int(crc32c(address_of_buffer(note), _CHECKED_BYTES))
-        segments.write_file(directory / segments.TRUNCATION_NAME, note.tobytes())
+        write_note(
+            directory, last_sequence, next_sequence, Cut(tail.segment_no, tail.offset, tail.extent)
+        )
         for offset in range(0, tail.extent, CHUNK_BYTES):
             size = min(CHUNK_BYTES, tail.extent - offset)
             if os.pwrite(fd, bytes(size), tail.offset + offset) != size:
