@@ -72,18 +72,16 @@ def _start(data: Path, made: Made) -> float:
             *(sys.executable, "-m", "core.sequencer", "--data", str(data), "--durability", "sync"),
             *("--gateways", "bench.0", "--limits", json.dumps(made.limits._asdict())),
         ],
-        stderr=subprocess.PIPE,
     )
     try:
         while not core_file.exists():
             if process.poll() is not None or time.perf_counter() - begun > WAIT_S:
-                _, said = process.communicate()
-                raise RuntimeError(f"the core did not start: {said.decode(errors='replace')}")
+                raise RuntimeError(f"the core did not start: exit code {process.poll()}")
             time.sleep(0.002)
         return time.perf_counter() - begun
     finally:
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.wait()
         _give_back(data)
 
 

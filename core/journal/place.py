@@ -8,11 +8,16 @@ journal, and the history, that it was taken from.
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from core.constants import SLOT_BYTES
 from core.journal.access import block_row, structure
+from core.journal.blocks import strip
 from core.journal.errors import Fault, JournalRefused
 from core.journal.header import Header
 from core.journal.layout import DATA, SEGMENT_HEADER_BYTES
-from core.journal.scan import FAULT_TEXT, SCAN, accept, place_fault
+from core.journal.scan import BAD_RECORD, FAULT_TEXT, SCAN, accept, place_fault, records_fault
+from core.memory import address_of_buffer
 
 scan_row: Final = structure(SCAN)
 
@@ -48,7 +53,14 @@ def resume(scan: int, path: Path, place: Place, header: Header) -> None:
     if found != (DATA, place.sequence, place.chain):
         raise _other(path, place, "another block is there")
     state.segment_blocks = place.block_no - header.first_block_no
-    state.command_ns = block.timestamp_ns
+    size = int(block.payload_bytes)
+    payload = np.zeros(size + 8, np.uint8)
+    target = address_of_buffer(payload)
+    strip(state.base + place.offset, target, size)
+    # The block's own time may be later than that of its commands, if the clock went back.
+    state.command_ns = records_fault(target, size // SLOT_BYTES, block.first_sequence, 0)
+    if state.command_ns < 0:
+        raise _other(path, place, FAULT_TEXT[BAD_RECORD])
     accept(scan)
     state.blocks = 0
 

@@ -55,6 +55,22 @@ def test_what_was_loaded_keeps_every_invariant_and_goes_on_alike(data: Path) -> 
     assert loaded.state.hash().hex() == loaded.manifest.state_hash
 
 
+def test_a_clock_that_went_back_before_the_snapshot_does_not_matter(tmp_path: Path) -> None:
+    """The block's time is that of an earlier block then, later than those of its commands."""
+    data = tmp_path / "data"
+    live = Live(data)
+    live.core.writer.row.timestamp_ns += 3_600_000_000_000
+    live.send(some_commands(20))
+    made = make(data)
+    live.send(some_commands(40)[made.sequence :])
+    found, last = live.state_hash, live.sequence
+    live.close()
+    again = Live(data)
+    assert again.core.recovered == last - made.sequence > 0
+    assert again.state_hash == found
+    again.close()
+
+
 def test_a_start_takes_the_snapshot_and_reads_only_the_tail(data: Path) -> None:
     whole = replay.run(data)
     live = Live(data)
