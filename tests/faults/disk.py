@@ -258,7 +258,7 @@ class Disk:
         try:
             for offset, content, _sure in reversed(file.undo):
                 _PWRITE(fd, content, offset)
-            os.ftruncate(fd, file.durable_size)
+            _FTRUNCATE(fd, file.durable_size)
             for one in file.pending:
                 if isinstance(one, Resize):
                     self._resize(fd, one)
@@ -272,7 +272,7 @@ class Disk:
         applied = {WORST: False, BEST: True}.get(self.mood, self._chance.random() < 0.5)
         self.fates[APPLIED if applied else OMITTED] += 1
         if applied and (one.exact or one.size > os.fstat(fd).st_size):
-            os.ftruncate(fd, one.size)
+            _FTRUNCATE(fd, one.size)
 
     def _write(self, fd: int, one: Write) -> None:
         """Apply, omit, tear or trash one pending write."""
@@ -324,6 +324,7 @@ def _remove(path: Path) -> None:
 _OPEN: Final = os.open
 _CLOSE: Final = os.close
 _PWRITE: Final = os.pwrite
+_FTRUNCATE: Final = os.ftruncate
 _LINK: Final = os.link
 _UNLINK: Final = os.unlink
 _MKDIR: Final = os.mkdir

@@ -114,6 +114,20 @@ class Calls:
         if cut:
             self.disk.stop()
 
+    def ftruncate(self, fd: int, size: int) -> None:
+        file = self.disk.file(fd)
+        if file is None:
+            TRUNCATE(fd, size)
+            return
+        cut = self.disk.step()
+        self.disk.changes += 1
+        behind = max(os.fstat(fd).st_size - size, 0)
+        file.undo.append(Write(size, os.pread(fd, behind, size)))
+        file.pending.append(Resize(size, exact=True))
+        TRUNCATE(fd, size)
+        if cut:
+            self.disk.stop()
+
     def fsync(self, fd: int) -> None:
         disk = self.disk
         ino = os.fstat(fd).st_ino
@@ -244,7 +258,7 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
 
         names = ("open", "close", "pwrite", "write", "posix_fallocate", "fsync", "link", "rename")
         put(os, **{name: getattr(calls, name) for name in (*names, "unlink", "rmdir", "mkdir")})
-        put(os, fdatasync=calls.fsync)
+        put(os, fdatasync=calls.fsync, ftruncate=calls.ftruncate)
         put(writer, faster_mode=lambda _directory: mode, threading=threads)
         put(writer, versions=lambda: VERSIONS, boot_id=boot)
         put(create, versions=lambda: VERSIONS)
@@ -269,6 +283,7 @@ OPEN: Final = os.open
 CLOSE: Final = os.close
 PWRITE: Final = os.pwrite
 WRITE: Final = os.write
+TRUNCATE: Final = os.ftruncate
 FALLOCATE: Final = os.posix_fallocate
 LINK: Final = os.link
 RENAME: Final = os.rename

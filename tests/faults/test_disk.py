@@ -68,6 +68,16 @@ def test_a_torn_write_changes_whole_sectors_in_any_order(disk: Disk) -> None:
     assert len(seen) > 40
 
 
+@pytest.mark.parametrize("mood", [WORST, BEST])
+def test_a_shorter_file_that_was_not_synced_is_long_again(disk: Disk, mood: str) -> None:
+    path, fd = create(disk, b"a" * 700)
+    os.ftruncate(fd, 10)
+    os.pwrite(fd, b"b", 9)
+    disk.mood = mood
+    disk.power_cut()
+    assert path.read_bytes() == (b"a" * 700 if mood == WORST else b"a" * 9 + b"b")
+
+
 def test_an_o_dsync_write_is_durable_and_the_one_before_it_is_not(disk: Disk) -> None:
     path, fd = create(disk, bytes(20))
     os.pwrite(fd, b"first", 0)
@@ -151,7 +161,7 @@ def test_every_call_that_changes_a_disk_is_led_past_it() -> None:
     import re
 
     changing = {"open", "close", "pwrite", "write", "posix_fallocate", "fsync", "fdatasync"}
-    changing |= {"link", "rename", "unlink", "rmdir", "mkdir"}
+    changing |= {"link", "rename", "unlink", "rmdir", "mkdir", "ftruncate"}
     reading = {"fstat", "stat", "lstat", "lseek", "pread", "preadv", "read", "listdir", "access"}
     neutral = {"posix_fadvise", "getpid", "getppid", "geteuid", "fsencode", "strerror", "umask"}
     neutral |= {"nice", "sched_setscheduler", "sched_param", "_exit", "register_at_fork"}

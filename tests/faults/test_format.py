@@ -82,7 +82,7 @@ def accepted(verdicts: Counter[str]) -> dict[str, int]:
 
 
 def test_any_flipped_bit_up_to_the_last_byte_of_a_stopped_journal_refuses(closed: Specimen) -> None:
-    verdicts = flips(closed, range(0, closed.used * 8, step(101)))
+    verdicts = flips(closed, range(0, closed.used * 8, step(211)))
     assert accepted(verdicts) == {}
     print("sync, used bits:", dict(verdicts))
     assert closed.verdict() == "CLEAN 25"
@@ -103,7 +103,7 @@ def test_zeros_from_any_byte_on(killed: Specimen, seen: bool) -> None:
     verdicts: Counter[str] = Counter()
     ends = {block.end for block in killed.blocks}
     sectors = range(0, killed.used, SECTOR_BYTES)
-    for place in sorted({*range(0, killed.used, step(31)), *sectors[:: step(1)]}):
+    for place in sorted({*range(0, killed.used, step(61)), *sectors[:: step(1)]}):
         killed.write(place, bytes(killed.used - place))
         verdict = killed.verdict()
         verdicts[verdict.split()[0]] += 1
@@ -259,7 +259,7 @@ def test_a_flipped_bit_of_a_relaxed_journal_refuses_or_loses_what_was_not_durabl
         relaxed.put_witness(witnessed)
     verdicts: Counter[str] = Counter()
     wrong = []
-    for bit in range(0, relaxed.used * 8, step(67)):
+    for bit in range(0, relaxed.used * 8, step(131)):
         place = bit // 8
         relaxed.write(place, bytes([relaxed.raw[place] ^ 1 << bit % 8]))
         verdict = relaxed.verdict()

@@ -109,7 +109,7 @@ def test_a_block_header_with_any_content_and_right_checksums(specimen: Specimen)
     own = {"header_crc32c", "chain_a", "chain_b"}
     for block in specimen.blocks:
         for name in (name for name in BLOCK.names or () if name not in own):
-            for word in WORDS if MODE_NAME == "release" else WORDS[::5]:
+            for word in WORDS[:: 2 if MODE_NAME == "release" else 5]:
                 image = bytearray(specimen.raw[block.offset : block.offset + BLOCK_HEADER_BYTES])
                 row: Any = np.frombuffer(image, BLOCK, 1)
                 row[name] = np.array(word, np.int64).astype(BLOCK[name])

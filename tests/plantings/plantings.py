@@ -249,8 +249,8 @@ PLANTINGS: Final = (
     Planting(
         "a cut that a start has noted is forgotten",
         "core/journal/recovery.py",
-        "    if noted is not None and noted.next_sequence > seen.next_sequence:\n",
-        "    if noted is not None and noted.next_sequence < 0:\n",
+        "    if noted is not None and fits and noted.next_sequence > seen.next_sequence:\n",
+        "    if noted is not None and fits and noted.next_sequence < 0:\n",
         (f"{SIMULATED}::test_a_cut_that_was_noted_is_remembered_until_the_epoch_stands",),
     ),
     Planting(
