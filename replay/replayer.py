@@ -97,7 +97,7 @@ class Replayer:
         remove_unfinished(settings.data)
         self.archive = ArchiveWriter(settings.data / EVENTS_NAME, self.uuid)
         loaded = self._choose()
-        if loaded is not None and loaded.manifest.sequence > self.archive.last[0]:
+        if loaded is not None:  # Nothing happens where the archive has these events.
             self.archive.gap(loaded.manifest.sequence)
         self.shadow = Shadow(self.directory, self.uuid, loaded, self.archive)
         self._snapshot_sequence = newest_sequence(settings.data, self.uuid)

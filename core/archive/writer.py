@@ -130,13 +130,11 @@ class ArchiveWriter:
         """The events behind ``last`` up to and with those of ``sequence`` are not at hand.
 
         The next event must be of a later sequence and begins a new segment, which says so: a
-        reader that comes from before it is told of the gap.  ValueError when ``sequence`` is below
-        that of ``last``; nothing happens when it is that of ``last`` and its command is whole.
+        reader that comes from before it is told of the gap.  Nothing happens when the archive has
+        all events up to those of ``sequence``.
         """
         row = self.row
-        if sequence < row["sequence"]:
-            raise ValueError(f"gap({sequence}): the archive is at {self.last[0]} already")
-        if sequence == row["sequence"] and row["ended"]:
+        if sequence < row["sequence"] or (sequence == row["sequence"] and row["ended"]):
             return
         if self._newest == NOTHING or row["index"] != INDEX_MAX:
             self._newest = self.last

@@ -12,6 +12,7 @@ import pytest
 from core.archive.errors import ArchiveDamaged, ArchiveGap
 from core.archive.layout import Key
 from core.archive.reader import ArchiveReader, before
+from core.archive.scan import append as kernel_append
 from core.archive.segments import Header, decode, segment_path
 from core.archive.writer import ArchiveWriter
 from core.jit import PURE
@@ -176,6 +177,59 @@ def test_another_journals_archive_is_not_used(archive: Path) -> None:
     assert writer.last == (0, -1)
     writer.close()
     assert list(archive.iterdir()) == []
+
+
+def test_the_whole_uuid_counts(archive: Path) -> None:
+    """Also where the salt of its blocks, the first half, is the same."""
+    assert len(read_all(archive, uuid=UUID[:8] + bytes(8))[0]) == 0
+
+
+def test_a_bad_block_with_a_good_one_behind_it_is_damage_in_the_newest_segment_too(
+    shm_path: Path,
+) -> None:
+    write(shm_path, ROWS, 4, 1 << 20)
+    path = segment_path(shm_path, 1)
+    image = path.read_bytes()
+    path.write_bytes(_flipped(image, 8 * (4_096 + 300)))
+    assert events_of(shm_path) == (
+        [],
+        f"event archive: {path}, offset 4096: the events of the block do not match their checksum",
+    )
+
+    last = len(image) - 200
+    path.write_bytes(_flipped(image, 8 * last))
+    assert events_of(shm_path) == (ALL[:20], "")
+
+
+def test_a_block_from_a_twin_of_the_archive_is_not_used(shm_path: Path) -> None:
+    """The same keys, place and number, and another history."""
+    twin_rows = ROWS.copy()
+    twin_rows["qty"] += 1
+    write(shm_path / "one", ROWS, 4, 1 << 20)
+    write(shm_path / "twin", twin_rows, 4, 1 << 20)
+    one, twin = segment_path(shm_path / "one", 1), segment_path(shm_path / "twin", 1)
+    blocks, others = _blocks(one.read_bytes()), _blocks(twin.read_bytes())
+    one.write_bytes(one.read_bytes()[:4_096] + blocks[0] + others[1] + blocks[2])
+
+    found, why = events_of(shm_path / "one")
+
+    assert found == ALL[:4]
+    assert "does not follow from the one before" in why
+
+
+def test_events_that_are_not_in_order_are_not_used(shm_path: Path) -> None:
+    """Nobody writes such a block; it is made here behind the writer's back."""
+    rows = ROWS[[0, 2, 1, 3]]
+    writer = ArchiveWriter(shm_path, UUID)
+    append(writer, ROWS[:1])
+    assert kernel_append(writer._address, int(rows.ctypes.data) + 128, 3, 0) == 3
+    append(writer, ROWS[4:8])
+    writer.close()
+
+    found, why = events_of(shm_path)
+
+    assert found == ALL[:1]
+    assert "not in order" in why
 
 
 def test_a_block_of_another_journal_is_not_used(archive: Path) -> None:

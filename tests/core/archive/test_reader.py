@@ -11,6 +11,7 @@ import pytest
 
 from core.archive.layout import INDEX_MAX
 from core.archive.reader import ArchiveReader
+from core.archive.segments import segment_numbers
 from core.archive.writer import ArchiveWriter
 from core.constants import ORDER_SLOT_BITS
 from core.messages import (
@@ -99,6 +100,31 @@ def test_a_block_that_is_being_written_is_nothing_yet(shm_path: Path) -> None:
 
     assert np.concatenate(found).tobytes() == rows.tobytes()
     reader.close()
+
+
+def test_what_was_added_to_a_segment_before_the_next_one_began_is_read(
+    shm_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer does both between the reader's look at the file and at the directory."""
+    rows = stream(60)
+    writer = ArchiveWriter(shm_path, UUID, segment_bytes=SMALL)
+    append(writer, rows[:2])
+    reader = ArchiveReader(shm_path, UUID)
+    found = [reader.read(100)]
+    pending = [rows[2:]]
+
+    def numbers(directory: Path) -> list[int]:
+        if pending:
+            append(writer, pending.pop())
+        return segment_numbers(directory)
+
+    monkeypatch.setattr("core.archive.reader.segment_numbers", numbers)
+    while len(batch := reader.read(100)):
+        found.append(batch)
+
+    assert np.concatenate(found).tobytes() == rows.tobytes()
+    reader.close()
+    writer.close()
 
 
 def test_a_segment_that_is_trimmed_is_read_to_its_end(shm_path: Path) -> None:

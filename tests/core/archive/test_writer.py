@@ -96,11 +96,26 @@ def test_no_gap_is_made_where_nothing_is_missing(tmp_path: Path) -> None:
     append(writer, rows)
 
     writer.gap(int(rows["sequence"][-1]))
-    with pytest.raises(ValueError, match="is at"):
-        writer.gap(int(rows["sequence"][-1]) - 1)
+    writer.gap(int(rows["sequence"][-1]) - 1)
 
     assert writer.last == keys(rows)[-1]
     writer.close()
+
+
+def test_a_command_whose_end_is_not_at_hand_is_a_gap_too(tmp_path: Path) -> None:
+    rows = stream(60)
+    cut = int(np.flatnonzero(rows["index"] == 1)[3])  # Its command goes on in the next block.
+    writer = ArchiveWriter(tmp_path, UUID)
+    append(writer, rows[:cut])
+    sequence = int(rows["sequence"][cut])
+
+    writer.gap(sequence)
+
+    append(writer, rows[rows["sequence"] > sequence])
+    writer.close()
+    found, why = read_all(tmp_path)
+    assert found.tobytes() == rows[:cut].tobytes()
+    assert f"behind {sequence}.0 are not there" in why
 
 
 def test_the_oldest_segments_go_and_the_newest_stays(tmp_path: Path) -> None:
@@ -146,6 +161,18 @@ def test_a_write_that_fails_is_an_error_and_leaves_whole_blocks_only(tmp_path: P
     append(writer, rows[4:])
     writer.close()
     assert read_all(tmp_path)[0].tobytes() == rows.tobytes()
+
+
+def test_nothing_of_a_torn_block_stays_in_the_file(tmp_path: Path) -> None:
+    write(tmp_path, stream(8), segment_bytes=1 << 20)
+    path = segment_path(tmp_path, 1)
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"x" * 1_000)
+
+    ArchiveWriter(tmp_path, UUID).close()
+
+    assert path.stat().st_size == size
 
 
 @pytest.mark.slow
