@@ -159,18 +159,18 @@ class Consumer(Immortal):
             if 0 <= available <= self.ring.capacity:
                 after = self._taken(local, available, tuple(copies))
                 if available > 0 or self.ring.is_reply:
-                    ops = self._acknowledge(after.consumed)
+                    ops = self.acknowledge(after.consumed)
                 local = after
             elif produced not in NONSENSE:
                 raise Broken(f"a sound cursor is refused: {produced} at {local.consumed}")
-        return local._replace(phase="looked"), [*ops, *self._look(local)]
+        return local._replace(phase="looked"), [*ops, *self.look(local)]
 
-    def _look(self, local: Taking) -> list[Op]:
+    def look(self, local: Taking) -> list[Op]:
         order = "" if self.wrong == "produced without acquire" else ACQUIRE
         copies = slot_loads(local.consumed, self.slots_max, self.ring.capacity)
         return [load(DONE, ACQUIRE), load(PRODUCED, order), *copies]
 
-    def _acknowledge(self, consumed: int) -> list[Op]:
+    def acknowledge(self, consumed: int) -> list[Op]:
         nonsense = [store(CONSUMED, word) for word in NONSENSE] if self.scribbles else []
         ahead = consumed + (1 if self.wrong == "acknowledges one slot too many" else 0)
         return [*nonsense, store(CONSUMED, ahead, RELEASE)]
