@@ -110,7 +110,7 @@ FULL_CASES: Final[dict[str, Case]] = {
     "engine: 8 slots, 2 laps": engine(8, (3, 2, 4), ((1,), (2, 1), (1, 2, 1), (2,), (2, 2))),
     "inbound: 4 slots, commands of 1-4 slots": inbound(Ring(4, (1, 2, 4)), 4),
     "inbound: 4 slots, commands of 1 and 3": inbound(Ring(4, (1, 3)), 3),
-    "inbound: 8 slots, the lane of 1": inbound(Ring(8, (2, 2, 2, 2, 2), lane=7), 2),
+    "inbound: 4 slots, 3 laps of the lane": inbound(Ring(4, (1,) * 12, lane=3), 1),
     "inbound: 4 slots, the lane": inbound(Ring(4, (1, 1, 2, 1), lane=3), 4),
     "inbound: 2 slots, killed and started again": inbound(Ring(2, (2, 1), lives=2), 2),
     "inbound: 4 slots, killed and started again": inbound(Ring(4, (2, 1), lives=2), 4),
