@@ -4,10 +4,19 @@ See ``programs_output``.  A word says whose it is: life of the producer, number 
 place of the slot in the command, part of the slot.
 """
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tests.concurrency.machine import ACQUIRE, RELEASE, Block, Broken, Local, Op, Values, load, store
+from tests.concurrency.machine import (
+    ACQUIRE,
+    RELEASE,
+    Block,
+    Broken,
+    Local,
+    Op,
+    Values,
+    load,
+    store,
+)
 from tests.concurrency.programs_output import PARTS, Immortal, slot_loads
 
 PRODUCED: Final = "produced"
@@ -51,9 +60,10 @@ class Producer:
     """``offer`` of core.ring (a full ring: tried again), or ``reply_push``; killed in all lives but
     the last, and then ``attach_inbound``."""
 
+    start: Local = Offering()
+
     def __init__(self, ring: Ring, wrong: str = "", *, scribbles: bool = False) -> None:
         self.ring, self.wrong, self.scribbles = ring, wrong, scribbles
-        self.start = Offering()
 
     def may_die(self, local: Local) -> bool:
         assert isinstance(local, Offering)
@@ -69,7 +79,10 @@ class Producer:
         if local.phase == "over":
             return None
         if local.phase == "attach":
-            return local._replace(phase="attached"), [load(PRODUCED, ACQUIRE), load(CONSUMED, ACQUIRE)]
+            return local._replace(phase="attached"), [
+                load(PRODUCED, ACQUIRE),
+                load(CONSUMED, ACQUIRE),
+            ]
         if local.phase == "attached":
             produced, consumed = values
             if not 0 <= produced - consumed <= self.ring.capacity:

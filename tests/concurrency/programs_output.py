@@ -73,7 +73,7 @@ class Written(NamedTuple):
 class OutputWriter(Immortal):
     """``claim``, the stores, ``publish`` of core.output, for batches of given sizes."""
 
-    start = Written()
+    start: Local = Written()
 
     def __init__(self, capacity: int, step: int, batches: Sequence[int], wrong: str = "") -> None:
         self.capacity, self.step, self.batches, self.wrong = capacity, step, batches, wrong
@@ -119,7 +119,7 @@ class EngineWriter(Immortal):
     commands are one batch.  ``mark_last`` stores into the last event once more.
     """
 
-    start = Told()
+    start: Local = Told()
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Reading(NamedTuple):
 class OutputReader(Immortal):
     """``read`` of core.output; after LAPPED it goes on at the oldest event that is left."""
 
-    start = Reading()
+    start: Local = Reading()
 
     def __init__(self, capacity: int, total: int, events_max: int, wrong: str = "") -> None:
         self.capacity, self.total, self.events_max = capacity, total, events_max
@@ -238,7 +238,7 @@ class Waking(NamedTuple):
 class Waker(Immortal):
     """Offers items, each by one store of its cursor, and calls ``wake`` after each."""
 
-    start = Waking(phase="offer")
+    start: Local = Waking(phase="offer")
 
     def __init__(self, items: int, ring: str, wrong: str = "") -> None:
         self.items, self.ring, self.wrong = items, ring, wrong
@@ -261,7 +261,7 @@ class Sleeper(Immortal):
     """A duty cycle that takes what there is and calls ``idle`` (strategy block) when there is
     nothing; its sleep has no timeout here, so a lost wake-up is for ever."""
 
-    start = Waking(phase="begin")
+    start: Local = Waking(phase="begin")
 
     def __init__(self, items: int, rings: Sequence[str], wrong: str = "") -> None:
         self.items, self.rings, self.wrong = items, rings, wrong

@@ -3,8 +3,9 @@
     NUMBA_DISABLE_JIT=1 python -m tests.concurrency.stepped
 
 Reads lines ``WHAT SHM TOTAL KILL_AT`` and forks a child for each.  The child stores word by word
-and stops itself before every store (KILL_AT 0: this process says ``stopped``, waits for a line, and
-continues it) or kills itself before store number KILL_AT.  Then this process says ``ended`` and how.
+and stops itself before every store (KILL_AT 0: this process says ``stopped``, waits for a line,
+and continues it) or kills itself before store number KILL_AT.  Then this process says ``ended``
+and how.
 """
 # ruff: noqa: T201
 
@@ -13,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,13 @@ class _Event:
         setattr(self.row, name, value)
 
 
+def hook(module: ModuleType, **names: Any) -> None:
+    """Give a module other functions and constants under the names that it uses."""
+    for name, value in names.items():
+        assert hasattr(module, name)
+        setattr(module, name, value)
+
+
 def _as_writer(prefix: str) -> output.OutputRing:
     segment = shm.attach(f"{prefix}-out", shm.OUTPUT, 1, writable=True)
     return output.OutputRing(segment, segment.capacity)
@@ -75,7 +83,8 @@ def _as_writer(prefix: str) -> output.OutputRing:
 def write_output(steps: Steps, prefix: str, total: int) -> None:
     """``claim``, patterns, ``publish``."""
     one = _as_writer(prefix)
-    output.store_release = peers.store_i64 = steps.store
+    hook(output, store_release=steps.store)
+    hook(peers, store_i64=steps.store)
     peers.write_events(one.end, total)
 
 
@@ -83,9 +92,8 @@ def write_engine(steps: Steps, prefix: str, total: int) -> None:
     """``reserve``, ``new_event``, ``mark_last``, ``publish`` of the engine, 3 events a command;
     the claim is made small, so that it fits a small ring."""
     one = _as_writer(prefix)
-    events.CLAIM_EVENTS, events.RESERVED_EVENTS = 8, 4  # type: ignore[misc]
-    events.store_release = steps.store
-    events.event_at = steps.event_at
+    hook(events, CLAIM_EVENTS=8, RESERVED_EVENTS=4)
+    hook(events, store_release=steps.store, event_at=steps.event_at)
     state = SimpleNamespace(
         ring=one.slots, ring_mask=one.capacity - 1, ring_position=one.position_at,
         ring_claimed=one.claimed_at, cursor=0, claimed=0, hashed=0, events=0, event_hash=0,
@@ -104,8 +112,7 @@ def write_engine(steps: Steps, prefix: str, total: int) -> None:
 
 def write_inbound(steps: Steps, prefix: str, total: int) -> None:
     """``attach_inbound`` and ``offer``."""
-    ring.store_release = ring.store_word = steps.store
-    ring.copy128 = steps.copy128
+    hook(ring, store_release=steps.store, store_word=steps.store, copy128=steps.copy128)
     one = ring.attach_inbound(prefix, "test", 1, 1)
     buffer = np.zeros(4, COMMAND)
     peers.offer_commands(one.end, total, int(buffer.ctypes.data))

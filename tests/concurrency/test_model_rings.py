@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from core.jit import MODE_NAME
-from tests.concurrency.machine import MODELS, TSO, WEAK, Fault, Machine, Result
+from tests.concurrency.machine import MODELS, TSO, WEAK, Fault, Machine, Program, Result
 from tests.concurrency.programs_epoch import EpochReader, EpochWriter, epoch_words
 from tests.concurrency.programs_inbound import Consumer, Producer, Ring
 from tests.concurrency.programs_output import (
@@ -39,13 +39,18 @@ Case = Callable[[str, str], Machine]
 def output(capacity: int, step: int, batches: tuple[int, ...], most: int, readers: int = 1) -> Case:
     def make(model: str, wrong: str) -> Machine:
         reader = OutputReader(capacity, sum(batches), most, wrong)
-        programs = [OutputWriter(capacity, step, batches, wrong), *[reader] * readers]
+        programs: list[Program] = [
+            OutputWriter(capacity, step, batches, wrong),
+            *[reader] * readers,
+        ]
         return Machine(model, [POSITION, CLAIMED, *slots(capacity)], programs)
 
     return make
 
 
-def engine(capacity: int, sizes: tuple[int, int, int], commands: tuple[tuple[int, ...], ...]) -> Case:
+def engine(
+    capacity: int, sizes: tuple[int, int, int], commands: tuple[tuple[int, ...], ...]
+) -> Case:
     def make(model: str, wrong: str) -> Machine:
         writer = EngineWriter(capacity, sizes, commands, wrong)
         reader = OutputReader(capacity, sum(map(sum, commands)), 2, wrong)
@@ -65,7 +70,7 @@ def inbound(ring: Ring, slots_max: int, scribbler: str = "") -> Case:
 
 def epochs(capacity: int, batches: tuple[int, ...]) -> Case:
     def make(model: str, wrong: str) -> Machine:
-        programs = [
+        programs: list[Program] = [
             EpochWriter(capacity, batches, wrong),
             EpochReader(capacity, sum(batches), wrong),
         ]
@@ -77,7 +82,10 @@ def epochs(capacity: int, batches: tuple[int, ...]) -> Case:
 def wake_up(wakers: int, items: int) -> Case:
     def make(model: str, wrong: str) -> Machine:
         rings = [f"ring{number}" for number in range(wakers)]
-        programs = [Sleeper(wakers * items, rings, wrong), *(Waker(items, r, wrong) for r in rings)]
+        programs: list[Program] = [
+            Sleeper(wakers * items, rings, wrong),
+            *(Waker(items, r, wrong) for r in rings),
+        ]
         return Machine(model, [*rings, SLEEPING, FIFO], programs)
 
     return make

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from core import output, ring, wake
+from core.constants import SWEEP_PUBLISH_EVENTS
 from core.jit import PURE
 from core.messages import COMMAND, EVENT, FILL, PLACE_ORDER, REPLY
 from core.sequencer import events
-from core.shm import prefix
+from core.shm import INBOUND, REPLIES, prefix
 from tests.concurrency.machine import Op, run_alone
 from tests.concurrency.programs_inbound import Consumer, Offering, Producer, Ring, Taking
 from tests.concurrency.programs_output import (
@@ -191,14 +192,15 @@ def test_the_engine_writes_its_events(
         events.mark_last(state)
     events.publish(state)
 
-    sizes = (events.CLAIM_EVENTS, events.RESERVED_EVENTS, events.SWEEP_PUBLISH_EVENTS)
+    sizes = (events.CLAIM_EVENTS, events.RESERVED_EVENTS, SWEEP_PUBLISH_EVENTS)
     assert recorder.seen == accesses(run_alone(EngineWriter(4_096, sizes, commands), {}))
     assert state.cursor > 2 * 4_096
 
 
 def fits(real: list[Access], model: list[Access], used: int) -> None:
     """The real call did what the program does; of the copies that the program issues behind the
-    branch, at least the first ``used``.  A call that had nothing to do ends after its first load."""
+    branch, at least the first ``used``.  A call that had nothing to do ends after its first load.
+    """
     if used == 0 and real == model[:1]:
         return
     copies = sum(access[0] == "slot load" for access in real)
@@ -259,7 +261,7 @@ def test_offer_and_poll(made: Callable[..., Any]) -> None:
     """Commands of 1-4 slots and cancels through 8 slots, polled when the ring is full."""
     one, recorder = made(ring.create_inbound, 8, 128)
     watch_ring(one, recorder)
-    adapter = ring.Ring(one.segment, ring.INBOUND, 1, 8)
+    adapter = ring.Ring(one.segment, INBOUND, 1, 8)
     rng, row, out = random.Random(5), np.zeros(4, COMMAND), np.zeros(8, COMMAND)
     counts = tuple(rng.randint(1, 4) for _ in range(200))
     producer = Producer(Ring(8, counts, lane=7))
@@ -311,7 +313,7 @@ def call_of_consumer(
 def test_push_and_take(made: Callable[..., Any]) -> None:
     one, recorder = made(ring.create_replies, 8, 256)
     watch_ring(one, recorder)
-    adapter = ring.Ring(one.segment, ring.REPLIES, 1, 8)
+    adapter = ring.Ring(one.segment, REPLIES, 1, 8)
     rng, rows, out = random.Random(6), np.zeros(8, REPLY), np.zeros(8, REPLY)
     counts = tuple(rng.randint(1, 4) for _ in range(100))
     producer = Producer(Ring(8, counts, is_reply=True))
@@ -343,8 +345,9 @@ def test_wake_and_idle(made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 
     for is_asleep in (0, 1):
         ctypes.c_int64.from_address(one.sleeping_at).value = is_asleep
-        offering, waking = waker.following(Waker.start, ()), waker.following(
-            Waking(1, "wake"), (is_asleep,)
+        offering, waking = (
+            waker.following(Waker.start, ()),
+            waker.following(Waking(1, "wake"), (is_asleep,)),
         )
         assert offering is not None
         assert waking is not None

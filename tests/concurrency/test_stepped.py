@@ -161,9 +161,7 @@ def test_no_reader_is_misled_while_the_writer_stands_before_a_store(
 
 
 @pytest.mark.parametrize("what", ["output", "engine"])
-def test_no_reader_is_misled_by_a_writer_that_died(
-    writer: Writer, prefix: str, what: str
-) -> None:
+def test_no_reader_is_misled_by_a_writer_that_died(writer: Writer, prefix: str, what: str) -> None:
     kills = 0
     for kill_at in range(1 if FULL else 7, 100_000, STRIDE):
         ring = create_output(prefix, 1, CAPACITY)
