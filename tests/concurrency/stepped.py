@@ -26,6 +26,7 @@ from core.sequencer import events
 from tests.concurrency import peers
 
 REAL_EVENT_AT = events.event_at
+PR_SET_PDEATHSIG = 1
 
 
 class Steps:
@@ -129,6 +130,7 @@ def live(what: str, prefix: str, total: int, kill_at: int) -> int:
     """One life; the status of the child that led it."""
     child = os.fork()
     if child == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # Nobody is left stopped.
         try:
             LIVES[what](Steps(kill_at), prefix, total)
             os._exit(0)

@@ -65,26 +65,42 @@ class Writer:
     ) -> int:
         """One life, ``look`` at every stop; its exit code."""
         self._say(f"{what} {prefix} {total} {kill_at}")
-        while (line := self._line()) == "stopped":
-            look()
-            self._say("go")
+        try:
+            while (line := self._line()) == "stopped":
+                look()
+                self._say("go")
+        except BaseException:
+            self.close()
+            raise
         word, code = line.split()
         assert word == "ended"
         return int(code)
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
+        """End it, and whoever it holds."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+WRITERS: Final[list[Writer]] = []
 
 
 @pytest.fixture(scope="module")
-def writer() -> Iterator[Writer]:
-    made = Writer()
-    yield made
-    made.close()
+def writers() -> Iterator[None]:
+    yield
+    while WRITERS:
+        WRITERS.pop().close()
+
+
+@pytest.fixture
+def writer(writers: None) -> Writer:
+    """The one writer of this module, or another one when a failed test has ended it."""
+    if not WRITERS or WRITERS[-1].process.poll() is not None:
+        WRITERS.append(Writer())
+    return WRITERS[-1]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A writer and a reader on two processors and on one: every word of every event is looked at.
 
-OUTCRY_RING_EVENTS=100000000 sets how many (make faults-rings); it prints what was seen.
+OUTCRY_TORN_EVENTS=100000000 sets how many (make faults-rings); it prints what was seen.
 """
 
 import multiprocessing
@@ -20,14 +20,14 @@ from tests.fakes.core import wait_until
 pytestmark = pytest.mark.concurrency
 SPAWN = multiprocessing.get_context("spawn")
 TOTAL: Final = {
-    "release": int(os.environ.get("OUTCRY_RING_EVENTS", "2000000")),
+    "release": int(os.environ.get("OUTCRY_TORN_EVENTS", "2000000")),
     "checked": 200_000,
     "pure": 5_000,
 }[MODE_NAME]
 TIMEOUT_S: Final = 3_600
 # The engine claims 1,024 events ahead: its ring must be larger than that.
 WAYS = [("output", 1_024, 2), ("engine", 8_192, 2), ("engine", 8_192, 1)]
-if "OUTCRY_RING_EVENTS" in os.environ:
+if "OUTCRY_TORN_EVENTS" in os.environ:
     WAYS += [("output", 1_024, 1), ("output", 64, 2), ("engine", 1 << 18, 2)]
 
 
