@@ -121,7 +121,7 @@ FULL_CASES: Final[dict[str, Case]] = {
     "inbound: 4 slots, 3 laps of the lane": inbound(Ring(4, (1,) * 12, lane=3), 1),
     "inbound: 4 slots, the lane": inbound(Ring(4, (1, 1, 2, 1), lane=3), 4),
     "inbound: 2 slots, killed and started again": inbound(Ring(2, (2, 1), lives=2), 2),
-    "inbound: 4 slots, killed and started again": inbound(Ring(4, (2, 1), lives=2), 4),
+    "inbound: 4 slots, killed and started again": inbound(Ring(4, (2, 1), lives=2), 2),
     "inbound: killed three times": inbound(Ring(2, (1,), lives=4), 2),
     "replies: 4 slots": inbound(Ring(4, (2, 1, 3, 1), is_reply=True), 2),
     "epochs: 2 laps each": epochs(2, (1, 1, 1, 1)),
