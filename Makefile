@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest plantings flows docs \
-	faults-simulated faults-format
+	faults-simulated faults-format faults-rings
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,21 @@ faults-simulated: compile  ## 200,000 histories of a journal on a disk that forg
 
 faults-format: compile  ## every bit and byte of small journals and snapshots changed (half an hour)
 	OUTCRY_FORMAT=full $(PYTEST) -s tests/faults/test_format.py tests/faults/test_bad_snapshots.py
+
+# How much make faults-rings does: events per way between two processes; commands and events of
+# the other tests with two; which stores and which cases of the model (empty: as in CI).
+OUTCRY_TORN_EVENTS ?= 100000000
+OUTCRY_RING_EVENTS ?= 10000000
+OUTCRY_RING_STEPS ?= full
+OUTCRY_RING_MODEL ?= full
+OUTCRY_SEEDS ?= 1
+
+faults-rings: compile  ## the rings: every interleaving, every store, 10^8 events (long)
+	OUTCRY_SEEDS=$(OUTCRY_SEEDS) NUMBA_DISABLE_JIT=1 $(PYTEST) tests/concurrency/test_programs.py
+	OUTCRY_TORN_EVENTS=$(OUTCRY_TORN_EVENTS) OUTCRY_RING_EVENTS=$(OUTCRY_RING_EVENTS) \
+		OUTCRY_RING_STEPS=$(OUTCRY_RING_STEPS) OUTCRY_RING_MODEL=$(OUTCRY_RING_MODEL) \
+		OUTCRY_SEEDS=$(OUTCRY_SEEDS) \
+		$(PYTEST) -s tests/concurrency tests/core/test_ring_hostile.py
 
 flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, against their sidecars
 	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)

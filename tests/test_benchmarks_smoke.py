@@ -91,6 +91,17 @@ def test_ring() -> None:
     assert found["ratio"] > 0
 
 
+@pytest.mark.skipif(PURE, reason="times of plain Python say nothing")
+def test_readers() -> None:
+    from bench.bench_readers import run
+
+    found = run(0.5)
+    assert found["ns_per_command"] > 0
+    assert found["baseline_ns_per_command"] > 0
+    assert found["ratio"] > 0
+    assert found["events_read_stopped"] < found["events_read_running"]
+
+
 def test_journal() -> None:
     from bench.bench_journal import run
 

@@ -156,7 +156,9 @@ def replay(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="kernel, ring, journal, resume, replay or restart.")],
+    name: Annotated[
+        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay or restart.")
+    ],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
     ] = None,

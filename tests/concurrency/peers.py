@@ -27,6 +27,12 @@ def write_pattern(address: int, number: int) -> None:
         store_i64(address + word * 8, wrap_mul(number + 1, ODD + 2 * word))
 
 
+def pattern(number: int, word: int) -> int:
+    """What ``write_pattern`` puts there."""
+    found = (number + 1) * (ODD + 2 * word) & (1 << 64) - 1
+    return found - (1 << 64) if found >> 63 else found
+
+
 @kernel
 def is_torn(address: int, number: int) -> int:
     """1 when a word is not that of event ``number``."""

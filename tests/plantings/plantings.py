@@ -319,6 +319,62 @@ PLANTINGS: Final = (
         ("tests/core/test_output.py::test_a_claim_alone_laps_the_readers_of_the_slots_it_covers",),
     ),
     Planting(
+        "slots are overwritten before the readers are warned",
+        "core/output.py",
+        "        fence_release()  # Readers that see a new slot's bytes see the claim.\n",
+        "",
+        ("tests/concurrency/test_programs.py::test_claim_and_publish",),
+    ),
+    Planting(
+        "the engine warns readers without a fence",
+        "core/sequencer/events.py",
+        "    store_release(state.ring_claimed, state.claimed)\n    fence_release()\n",
+        "    store_release(state.ring_claimed, state.claimed)\n",
+        ("tests/concurrency/test_programs.py::test_the_engine_writes_its_events",),
+    ),
+    Planting(
+        "a reader looks whether it was overtaken before it has copied",
+        "core/output.py",
+        "    fence_acquire()\n    if load_acquire(ring.claimed_at) - cursor > ring.capacity:\n",
+        "    if load_acquire(ring.claimed_at) - cursor > ring.capacity:\n",
+        ("tests/concurrency/test_programs.py::test_read",),
+    ),
+    Planting(
+        "a command becomes visible slot by slot",
+        "core/ring.py",
+        "        copy128(target, slots + number * SLOT_BYTES)\n",
+        "        copy128(target, slots + number * SLOT_BYTES)\n"
+        "        store_release(ring.produced_at, produced + number + 1)\n",
+        ("tests/concurrency/test_programs.py::test_offer_and_poll",),
+    ),
+    Planting(
+        "who has offered something does not wait for it to be seen",
+        "core/wake.py",
+        "    fence()\n    if load_acquire(sleeping_at) == 0:\n",
+        "    if load_acquire(sleeping_at) == 0:\n",
+        ("tests/concurrency/test_programs.py::test_wake_and_idle",),
+    ),
+    Planting(
+        "the core believes any cursor of a consumer",
+        "core/ring.py",
+        "    if consumed < ring.consumed or consumed > ring.produced:\n",
+        "    if consumed > ring.produced:\n",
+        (
+            "tests/core/test_ring_hostile.py::"
+            "test_replies_never_leave_their_ring_whatever_the_adapter_says_it_took",
+        ),
+    ),
+    Planting(
+        "an adapter may speak for another one",
+        "core/ring.py",
+        "        command.gateway = ring.gateway\n",
+        "",
+        (
+            "tests/core/test_ring_hostile.py::"
+            "test_a_poll_takes_what_the_rules_allow_whatever_is_in_the_ring",
+        ),
+    ),
+    Planting(
         "the memory of another life of the core is attached to",
         "core/shm.py",
         '    if header["epoch"] != epoch',
