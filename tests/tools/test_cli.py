@@ -32,7 +32,7 @@ def _outcry(
         (("up", "--postgres", "embedded"), "--postgres: this version has no such adapter"),
         (("journal", "dump", "--format", "xml"), "--format: expected text, jsonl or csv"),
         (("replay", "--to", "x"), "Invalid value for '--to'"),
-        (("replay", "--from-snapshot"), "--from-snapshot: this version writes no snapshots"),
+        (("bench", "ring", "--commands", "5"), "bench ring: does not take --commands"),
         (("bench", "kernal"), "got 'kernal'; did you mean kernel?"),
         (("bench", "kernel", "--flow", "none"), "--flow: no such file: none"),
         (("bench", "ring", "--ids"), "bench ring: does not take --ids"),

@@ -15,8 +15,10 @@ import msgspec
 import pytest
 
 from core.limits import SMALL
+from replay import replayer
+from replay.keeping import Rules
 from tools import exits, up
-from tools.config import Config, Core, Dev, Http, Journal, relations
+from tools.config import Config, Core, Dev, Events, Http, Journal, Replayer, relations
 
 HERE = Path(__file__).parent
 Begin = Callable[[Path], "subprocess.Popen[str]"]
@@ -149,11 +151,34 @@ def test_the_core_is_told_everything_that_the_configuration_says_of_it() -> None
 def test_every_worker_has_its_own_gateway_and_pid_file() -> None:
     config = msgspec.structs.replace(Config(), http=Http(workers=3), dev=Dev(enabled=True))
     found = {spec.name: spec.argv for spec in up.specs(config, SMALL, "127.0.0.1:8080")}
-    assert set(found) == {"core", "prepare", "http", "http-1", "http-2"}
+    assert set(found) == {"core", "prepare", "replayer", "http", "http-1", "http-2"}
     gateways = [_value(list(found[name]), "--gateway") for name in ("http", "http-1", "http-2")]
     assert gateways == ["http.0", "http.1", "http.2"]
     assert all("--dev" in found[name] for name in ("http", "http-1", "http-2"))
     assert "--dev" not in _argv(Config(), "http")
+
+
+def test_the_replayer_is_told_its_rules_and_ends_last() -> None:
+    config = Config(
+        journal=Journal(keep_bytes=5 << 30, copy_to="/copies", scrub_every=7_000_000_000),
+        replayer=Replayer(on_difference="stop", snapshot_every=2_000_000_000, snapshots=4),
+        events=Events(keep_bytes=1 << 30),
+    )
+    (spec,) = (s for s in up.specs(config, SMALL, "127.0.0.1:8080") if s.name == "replayer")
+    settings = replayer.arguments(list(spec.argv[3:]))
+    assert settings == replayer.Settings(
+        data=Path("data"),
+        snapshot_every_ns=2_000_000_000,
+        snapshot_bytes=256 << 20,
+        events_keep_bytes=1 << 30,
+        scrub_every_ns=7_000_000_000,
+        rules=Rules(4, 5 << 30, Path("/copies")),
+        stop_at_difference=True,
+    )
+    assert spec.rank == 2
+    assert exits.JOURNAL_REFUSED in spec.final_codes
+    off = msgspec.structs.replace(config, replayer=Replayer(enabled=False))
+    assert "replayer" not in [s.name for s in up.specs(off, SMALL, "127.0.0.1:8080")]
 
 
 def test_producers_of_others_get_rings_and_no_process() -> None:
@@ -162,6 +187,7 @@ def test_producers_of_others_get_rings_and_no_process() -> None:
     assert [spec.name for spec in up.specs(config, SMALL, "127.0.0.1:8080")] == [
         "core",
         "prepare",
+        "replayer",
         "http",
     ]
     assert relations(config) == []
