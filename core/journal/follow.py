@@ -90,7 +90,7 @@ class Follower(Scanner):
         if self._room is None or len(self._room) != size:
             self._room = mmap.mmap(-1, size)
         if self.header is None and self.start is not None:
-            self._load(self.start.offset // PAGE_BYTES * PAGE_BYTES, FIRST_BYTES)
+            self._load(0, self.start.offset + FIRST_BYTES)
         self._next_bytes = FIRST_BYTES
         self.enter(address_of_buffer(self._room), size, path, header)
         return True

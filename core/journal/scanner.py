@@ -27,7 +27,7 @@ from core.journal.layout import (
     SEAL_PAYLOAD,
     SEGMENT_HEADER_BYTES,
 )
-from core.journal.place import Place, resume, scan_row
+from core.journal.place import NOWHERE, Place, other_place, scan_row
 from core.journal.scan import BAD_SEQUENCE, FULL, SCAN, SPECIAL, STOP, accept, place_fault, scan
 from core.journal.segments import inventory, segment_path
 from core.memory import address_of_buffer, view
@@ -145,10 +145,26 @@ class Scanner:
                 detail = f"segment header: expected {what} {wanted}, got {found}"
                 raise JournalRefused(fault, path, 0, detail)
         if self.header is None and self._start is not None:
-            resume(self._scan, path, self._start, header)
+            self._skip_to(path, self._start)
         self.header = header
         self.sealed = False
         self.segments.append(header.segment_no)
+
+    def _skip_to(self, path: Path, place: Place) -> None:
+        """Check what lies in front of the place in its segment, and that it is the place."""
+        state = self.state
+        state.limit = place.sequence
+        state.target = address_of_buffer(self._buffers[0])
+        while (why := scan(self._scan)) != STOP:
+            if why == SPECIAL:
+                if state.data_block_no == place.block_no:
+                    break
+                self._special(path)
+        found = self.place if state.data_segment_no else NOWHERE
+        if found != place:
+            raise other_place(path, place, found, state)
+        state.limit = 0
+        state.blocks = state.commands = state.slots = 0
 
     def _begin(self, header: Header) -> None:
         """What the walk's first segment alone can say of what came before it."""

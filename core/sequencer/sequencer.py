@@ -116,6 +116,7 @@ IDLE_MS: Final = 50
 MARKER_IDLE_NS: Final = 5_000_000
 MARKER_IDLE_MS: Final = 5
 OWED_NS: Final = 1_000_000
+OWED_MS: Final = 1
 SECOND_NS: Final = 1_000_000_000
 EINTR: Final = 4
 
@@ -366,6 +367,8 @@ def rest(loop: Record, now_ns: int) -> int:
     if loop.stop != 0:
         return 1
     timeout_ms = MARKER_IDLE_MS if loop.marker_owed != 0 else IDLE_MS
+    if loop.owed_ns != 0:  # Whoever is owed a byte gets it within a millisecond, asleep or not.
+        timeout_ms = OWED_MS
     idle_ns = now_ns - loop.idle_from_ns
     slept = idle(loop.waiter, loop.ends, loop.gateway_count, idle_ns, timeout_ms)
     if slept != 0:

@@ -116,6 +116,28 @@ def test_a_snapshot_ahead_of_the_journal_is_a_witness(data: Path, tmp_path: Path
     assert refused.value.reason in ("LOST_ACKED", "SNAPSHOT")
 
 
+@pytest.mark.parametrize("at", [4_096 + 200, 4_096 + 3_000])
+def test_damage_in_front_of_the_snapshot_in_its_segment_refuses(data: Path, at: int) -> None:
+    (directory,) = [path for path in (data / "journal").iterdir() if path.is_dir()]
+    path = directory / "000000000001.seg"
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 16
+    path.write_bytes(raw)
+    with pytest.raises(JournalRefused) as refused:
+        Live(data)
+    assert refused.value.reason == "CORRUPT_SEALED"
+
+
+def test_zeros_in_place_of_what_the_snapshot_saw_refuse(data: Path) -> None:
+    (directory,) = [path for path in (data / "journal").iterdir() if path.is_dir()]
+    path = directory / "000000000001.seg"
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:4_096] + bytes(size - 4_096))
+    with pytest.raises(JournalRefused) as refused:
+        Live(data)
+    assert refused.value.reason == "LOST_ACKED"
+
+
 def test_a_snapshot_of_another_journal_is_not_used(data: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     Live(other).close()
