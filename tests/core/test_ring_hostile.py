@@ -242,6 +242,7 @@ def test_a_hostile_adapter_harms_nobody_else(tmp_path: Path) -> None:
     rng = random.Random(seed)
     journal = JournalConfig(SYNC, SMALL, segment_bytes=1 << 20, allow_volatile=True)
     core = Core(CoreConfig(tmp_path, journal, ("good.0", "bad.0"), BLOCK, populate=False))
+    UUIDS.append(core.shm.split("-")[1])
     core.publish()
     good = attach_inbound(core.shm, "good.0", 1, core.epoch)
     good_replies = attach_replies(core.shm, "good.0", 1, core.epoch)
