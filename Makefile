@@ -92,7 +92,7 @@ bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTC
 		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
 
 # What breaks, whole: hours.
-faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends
+faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends  ## everything that breaks (hours)
 
 faults-kills: compile  ## 500 SIGKILLs of any process of an exchange under load
 	$(BIN)/python -m tests.faults.kills --count 500
