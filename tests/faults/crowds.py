@@ -42,7 +42,6 @@ async def judged(exchange: Exchange, seed: int, act: Break) -> Outcome:
         told = Counter(attempt.told for command in history for attempt in command.attempts)
         broken = judge(history, await crowd.view())
     try:
-        await asyncio.to_thread(exchange.check_journal)
         state = await asyncio.to_thread(exchange.state)
         code = await asyncio.to_thread(exchange.stop)
         if code:

@@ -23,9 +23,9 @@ from core.journal.errors import EXIT_FAILED
 from core.journal.layout import BLOCK, DATA, SECTOR_BYTES
 from core.journal.verify import open_walk
 from tests.faults.bare import Bare, Settings
-from tests.faults.loop import Impossible
 from tests.faults.feeder import Feeder
 from tests.faults.forked import warm_once
+from tests.faults.loop import Impossible
 from tests.faults.proof import prove
 from tests.faults.report import EXIT_IMPOSSIBLE, Report, arguments, folder
 from tests.faults.tracer import CALLS, Call, Tracer, offset_of

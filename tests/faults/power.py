@@ -17,9 +17,9 @@ from typing import Final
 
 from core.journal.errors import EXIT_FAILED
 from tests.faults.bare import Bare, Settings
-from tests.faults.loop import Disk, Impossible, own_mounts
 from tests.faults.feeder import Feeder
 from tests.faults.forked import warm_once
+from tests.faults.loop import Disk, Impossible, own_mounts
 from tests.faults.proof import prove
 from tests.faults.report import EXIT_IMPOSSIBLE, Report, arguments, folder
 

@@ -20,9 +20,9 @@ from typing import Final
 from core.journal.errors import EXIT_FAILED
 from core.journal.layout import SEGMENT_BYTES_MIN
 from tests.faults.bare import Bare, Settings
-from tests.faults.loop import Disk, Impossible, own_mounts, run
 from tests.faults.feeder import Feeder
 from tests.faults.forked import warm_once
+from tests.faults.loop import Disk, Impossible, own_mounts, run
 from tests.faults.power import prove_all
 from tests.faults.report import EXIT_IMPOSSIBLE, Report, arguments, folder
 
