@@ -12,7 +12,8 @@ PYTEST := $(BIN)/python -m pytest
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest plantings flows docs \
-	faults-simulated faults-format faults-rings
+	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
+	faults-power faults-ends
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -89,6 +90,24 @@ flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, aga
 bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
 	@for name in ring journal resume "kernel --no-risk" kernel; do \
 		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
+
+# What breaks, whole: hours.
+faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends  ## everything that breaks (hours)
+
+faults-kills: compile  ## 500 SIGKILLs of any process of an exchange under load
+	$(BIN)/python -m tests.faults.kills --count 500
+
+faults-stops: compile  ## each process stands still for 30 s, in sync and in relaxed
+	$(BIN)/python -m tests.faults.stops --count 2 --seconds 30
+
+faults-injection: compile  ## every system call of a start, rotation, recovery fails (strace)
+	$(BIN)/python -m tests.faults.injection
+
+faults-power: compile  ## 200 power cuts under load (root, loop devices)
+	$(BIN)/python -m tests.faults.power --count 200
+
+faults-ends: compile  ## disks that are full, read-only, frozen; limits of a process (root)
+	$(BIN)/python -m tests.faults.space --count 40
 
 docs: setup  ## bring the tables of docs/ up to the code
 	@$(BIN)/python -m tools.documents

@@ -24,6 +24,8 @@ class Attempt(NamedTuple):
     status: int
     body: dict[str, Any]
     replayed: bool
+    sent_s: float = 0.0  # Before the request went out, on one clock for all clients.
+    told_s: float = 0.0  # After the answer came.
 
     @property
     def told(self) -> str:

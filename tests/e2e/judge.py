@@ -33,6 +33,7 @@ def judge(history: Iterable[Command], view: View) -> list[str]:
         found += _of_command(command, view)
     orders = _orders(commands, view)
     found += _of_ids(commands, orders)
+    found += _of_time(commands)
     for user in view.balances:
         found += _of_user(user, [o for (u, _), o in orders.items() if u == user], view)
     return found + _of_money(list(orders.values()), view) + _of_book(list(orders.values()), view)
@@ -142,6 +143,32 @@ def _of_ids(commands: list[Command], orders: dict[tuple[str, str], dict[str, Any
     for (user, order_id), order in orders.items():
         mine = [c for c in commands if c.user == user and order_id in (c.target, view_order(c))]
         found += _of_replaces([c for c in mine if c.kind != CANCEL], order)
+    return found
+
+
+def _of_time(commands: list[Command]) -> list[str]:
+    """Sequences follow real time: what was sent after an answer has a higher one than it.
+
+    The ``seq`` of an answer that is no repeat is at or behind that of its command, and was there
+    when the answer came; so it also bounds what was told as a repeat, from below.
+    """
+    told: list[tuple[float, int, str]] = []  # When, sequence, of what.
+    asked: list[tuple[float, int, str]] = []
+    for command in commands:
+        for attempt in command.answers():
+            sequence = int(attempt.body.get("seq", 0))
+            name = f"{command.user} {command.kind} {command.cid}"
+            if sequence and attempt.told_s:
+                told.append((attempt.told_s, sequence, name))
+                if attempt.told == FRESH:
+                    asked.append((attempt.sent_s, sequence, name))
+    told.sort(reverse=True)
+    found, newest = [], (0, "")
+    for sent_s, sequence, name in sorted(asked):
+        while told and told[-1][0] < sent_s:
+            newest = max(newest, told.pop()[1:])
+        if sequence <= newest[0]:
+            found.append(f"{name}: sequence {sequence}, sent after {newest[1]} had {newest[0]}")
     return found
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -59,8 +60,10 @@ class Client:
             likely = 0.5 if attempt.told in (NEVER, UNKNOWN) else 0.0
 
     async def send(self, command: Command) -> Attempt:
-        """One attempt, written down."""
+        """One attempt, written down with its times."""
+        sent_s = time.monotonic()
         attempt = await self.ask(*self._request(command))
+        attempt = attempt._replace(sent_s=sent_s, told_s=time.monotonic())
         command.attempts.append(attempt)
         return attempt
 
@@ -74,7 +77,7 @@ class Client:
                 replayed = "Idempotency-Replayed" in answer.headers
                 return Attempt(answer.status, content, replayed)
         except (aiohttp.ClientError, TimeoutError, ConnectionError):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
             return BROKEN
 
     def _request(self, command: Command) -> tuple[str, str, dict[str, Any]]:
