@@ -350,7 +350,7 @@ def test_without_a_core_the_archive_alone_is_followed(world: World) -> None:
     assert drain(follower) == (keys(world.rows[:80]), [])
 
 
-EXAMPLES = int(os.environ.get("FOLLOW_EXAMPLES", "10" if PURE else "60"))
+EXAMPLES = int(os.environ.get("FOLLOW_EXAMPLES", "10" if PURE else "40"))
 
 
 @given(seed=st.integers(0, 2**32 - 1))
