@@ -65,8 +65,9 @@ plantings: setup  ## break the code on purpose, and see a test catch it (long)
 faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (hours; HISTORIES=N)
 	$(BIN)/python -m tests.faults.simulated --histories $(or $(HISTORIES),200000)
 
-faults-format: compile  ## every bit and byte of small journals and snapshots changed (half an hour)
+faults-format: compile  ## every bit and byte of small journals, snapshots, archives changed (half an hour)
 	OUTCRY_FORMAT=full $(PYTEST) -s tests/faults/test_format.py tests/faults/test_bad_snapshots.py
+	OUTCRY_FORMAT=full FOLLOW_EXAMPLES=2000 $(PYTEST) tests/core/archive
 
 # How much make faults-rings does: events per way between two processes; commands and events of
 # the other tests with two; which stores and which cases of the model (empty: as in CI).

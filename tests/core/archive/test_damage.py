@@ -21,7 +21,9 @@ from tests.core.archive.parts import SMALL, UUID, append, keys, read_all, stream
 ROWS: Final = stream(24, 5)
 ALL: Final = [row.tobytes() for row in ROWS]
 OTHER: Final = bytes(16)
-HEADER_STEP: Final = 1 if os.environ.get("ARCHIVE_FULL") else 64  # No byte of it is special.
+HEADER_STEP: Final = (
+    1 if os.environ.get("OUTCRY_FORMAT") == "full" else 64
+)  # No byte of it is special.
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_a_writer_killed_at_any_byte_is_followed_without_loss_or_double(shm_path
     assert kept == len(rows)
     image = newest.read_bytes()
     before = len(rows) - _count(image)
-    step = 1 if os.environ.get("ARCHIVE_FULL") else 64
+    step = 1 if os.environ.get("OUTCRY_FORMAT") == "full" else 64
     for size in [*range(0, 4_096, step), *range(4_096, len(image) + 1)]:
         newest.write_bytes(image[:size])
         writer = ArchiveWriter(whole, UUID, segment_bytes=SMALL)
