@@ -127,7 +127,7 @@ def test_a_clean_stop_leaves_no_process_and_no_memory_and_everything_is_there_ag
 ) -> None:
     before, state = everything(exchange), exchange.state()
     pids = exchange.pids()
-    assert pids.keys() == {"supervisor", "core", "http", "prepare"}
+    assert pids.keys() == {"supervisor", "core", "http", "prepare", "replayer"}
     assert exchange.segments()
     assert exchange.stop(number, group=number == signal.SIGINT) == 0  # Ctrl-C reaches all of it.
     assert not any(is_alive(pid) for pid in pids.values())
