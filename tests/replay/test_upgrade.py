@@ -260,7 +260,7 @@ def test_killed_at_any_step_there_is_the_old_generation_or_the_new_one(tmp_path:
         assert upgrade(data, WIDER)["changed"] is True
         assert_upgraded(data, old, before)
     assert_upgraded(data, old, before)
-    assert len(seen) == 12, seen
+    assert len(seen) == 13, seen
 
 
 def assert_upgraded(data: Path, old: str, before: str) -> None:
