@@ -90,15 +90,13 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Make a data directory out of a backup: every byte compared, the state run and compared."""
-    directory = _compiled(data)
-    from replay.restore import restore as bring_back
     from tools.journal_repair import hold
 
-    held = hold(directory)
-    try:
-        found = bring_back(source, directory, newest_seen=newest_seen)
-    finally:
-        held.close()
+    hold(_directory(data)).close()  # Exit 75 where somebody runs.
+    directory = _compiled(data)
+    from replay.restore import restore as bring_back
+
+    found = bring_back(source, directory, newest_seen=newest_seen)
     _say(found, as_json=as_json)
 
 
@@ -108,13 +106,14 @@ def upgrade(
     as_json: JsonOption = False,
 ) -> None:
     """Begin a new journal generation: for this version of the engine, and changed limits."""
-    journal, directory = _journal(config, data)
-    _compile()
-    from replay.upgrade import upgrade as begin_generation
     from tools.journal_repair import hold
 
+    journal, directory = _journal(config, data)
     held = hold(directory)
     try:
+        _compile()
+        from replay.upgrade import upgrade as begin_generation
+
         found = begin_generation(directory, journal)
     finally:
         held.close()
