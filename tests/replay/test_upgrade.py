@@ -20,6 +20,7 @@ from core.sequencer import invariants, snapshot
 from core.sequencer.state import State
 from replay import judge, replay, replayer
 from replay.backup import backup
+from replay.live import LiveCore
 from replay.restore import restore
 from replay.snapshots import make
 from replay.snapshots import verify as verify_snapshots
@@ -123,7 +124,8 @@ def test_other_limits_shift_links_and_rings_and_nothing_else(tmp_path: Path) -> 
         Live(data, WIDER)
     key = from_genesis(genesis_of(data))[1]
     before = snapshot.load(directories(data)[0]).state
-    assert before["open_orders"] and before["closed_count"]
+    assert before["open_orders"]
+    assert before["closed_count"]
     done = upgrade(data, WIDER)
     after = snapshot.load(directories(data)[0]).state
     assert after.limits == WIDER.limits
@@ -154,7 +156,8 @@ def test_rings_that_have_wrapped_are_laid_out_anew(tmp_path: Path) -> None:
     narrow = JOURNAL._replace(limits=SMALL._replace(closed_keep=7, pages_max=40))
     journal_of(data, narrow)
     before = snapshot.load(directories(data)[0]).state
-    assert before["closed_first"] and before["closed_count"] == 7
+    assert before["closed_first"]
+    assert before["closed_count"] == 7
     wide = narrow._replace(limits=narrow.limits._replace(closed_keep=9, pages_max=300))
     upgrade(data, wide)
     after = snapshot.load(directories(data)[0]).state
@@ -339,7 +342,7 @@ def test_the_replayer_follows_the_second_generation_and_its_archive_begins_there
     journal_of(data)
     upgrade(data, WIDER)
     live = Live(data, WIDER)
-    process = replayer.Replayer(replayer.Settings(data), replayer.LiveCore(data))
+    process = replayer.Replayer(replayer.Settings(data), LiveCore(data))
     live.send(commands(MORE)[COUNT:])
     while process.turn(live.sequence):
         pass
