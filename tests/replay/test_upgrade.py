@@ -21,6 +21,7 @@ from core.sequencer.state import State
 from replay import judge, replay, replayer
 from replay.backup import backup
 from replay.live import LiveCore
+from replay.plan import make_plan
 from replay.restore import restore
 from replay.snapshots import make
 from replay.snapshots import verify as verify_snapshots
@@ -257,6 +258,7 @@ def test_killed_at_any_step_there_is_the_old_generation_or_the_new_one(tmp_path:
             for look in (verify, locate, make):
                 with pytest.raises(JournalRefused, match="run 'outcry upgrade' again"):
                     look(data)
+            assert "run 'outcry upgrade' again" in make_plan(judge.judge(data)).advice
         else:
             assert (verify(data).last_sequence, locate(data)[0].name) == (60, old)
             assert replay.run(data)["state_hash"] == before
