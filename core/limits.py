@@ -34,6 +34,15 @@ LIMITS: Final = record(
 )
 
 
+class Base(NamedTuple):
+    """What a journal goes on from; all zero: nothing, it is the first generation."""
+
+    sequence: int = 0
+    generation: int = 0
+    uuid: bytes = bytes(16)  # Of the journal before.
+    state_hash: bytes = bytes(16)  # Of the state at ``sequence``, under the limits of this one.
+
+
 class Limits(NamedTuple):
     """Rows per table; the order is the order of LIMITS."""
 
@@ -81,14 +90,31 @@ def faults(limits: Limits) -> list[str]:
     return found
 
 
-def genesis(limits: Limits, id_key: tuple[int, int, int, int] | None = None) -> bytes:
+NOTHING: Final = Base()
+
+
+def genesis(limits: Limits, id_key: tuple[int, ...] | None = None, base: Base = NOTHING) -> bytes:
     """The GENESIS payload; a fresh random id key unless one is given."""
     row = np.zeros(1, LIMITS)
     for name, value in limits._asdict().items():
         row[name] = value
     key = id_key or tuple(secrets.randbits(63) | 1 for _ in range(4))
     row["id_key"] = np.array(key, np.int64)
+    row["base_sequence"], row["generation"] = base.sequence, base.generation
+    row["base_uuid"] = np.frombuffer(base.uuid, np.uint8)
+    row["base_hash"] = np.frombuffer(base.state_hash, np.uint8)
     return row.tobytes()
+
+
+def base_of(payload: bytes) -> Base:
+    """What the journal with this GENESIS payload goes on from."""
+    row = np.frombuffer(payload, LIMITS, 1)[0]
+    return Base(
+        int(row["base_sequence"]),
+        int(row["generation"]),
+        row["base_uuid"].tobytes(),
+        row["base_hash"].tobytes(),
+    )
 
 
 def from_genesis(payload: bytes) -> tuple[Limits, tuple[int, ...]]:

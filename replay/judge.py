@@ -19,6 +19,7 @@ from core.journal.scanner import Commands, Special
 from core.journal.segments import segment_path
 from core.journal.snapshots import SnapshotBad, directories, newest_sequence, read_manifest
 from core.journal.truncation import pending
+from core.journal.verify import base_sequence
 from core.journal.witness import NOTHING, Witness
 from core.sequencer import snapshot
 from core.sequencer.engine import ENGINE_VERSION
@@ -225,7 +226,8 @@ def _walk(found: Judgement) -> None:
     its place is not in the journal as it was."""
     assert found.directory is not None
     found.snapshot_sequence = newest_sequence(found.data, found.uuid)
-    oldest = (segments_before_gap(found.directory) or [1])[0]
+    numbers = segments_before_gap(found.directory)
+    oldest = numbers[0] if numbers else 1
     for directory in directories(found.data):
         loaded = _load(found, directory, oldest)
         if loaded is None:
@@ -233,11 +235,12 @@ def _walk(found: Judgement) -> None:
         if _walk_from(found, loaded):
             return
         found.bad_snapshots.append(directory)
-    if oldest == 1:
+    why = snapshot.needed(oldest, base_sequence(found.directory, numbers))
+    if not why:
         _walk_from(found, None)
     elif not found.bad_snapshots:
         said = "; ".join(found.unused_snapshots) or "there is none"
-        detail = f"the journal begins with segment {oldest}, so it needs a snapshot: {said}"
+        detail = f"{why}: {said}"
         root = found.data / "snapshots"
         found.refusals.append(JournalRefused(Fault.SNAPSHOT, root, 0, detail))
 

@@ -19,6 +19,7 @@ from core.journal.segments import (
     MANIFEST_NAME,
     SEGMENT_NAME,
     TRUNCATION_NAME,
+    UPGRADE_NAME,
     WITNESS_NAME,
     segment_path,
 )
@@ -128,6 +129,9 @@ def make_plan(found: Judgement) -> Plan:
     never = [refusal for refusal in found.refusals if refusal.fault in NEVER_CUT]
     if never:
         plan.advice = ADVICE.get(never[0].fault, never[0].hint)
+        return plan
+    if (found.data / UPGRADE_NAME).exists():
+        plan.advice = found.refusals[0].hint
         return plan
     if found.directory is None:
         plan.advice = "more than one journal: move the one away that does not belong here"

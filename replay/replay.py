@@ -24,7 +24,7 @@ from core.journal.scanner import Commands, Special
 from core.journal.segments import inventory, segment_path
 from core.journal.snapshots import SnapshotBad, directories
 from core.journal.verify import judge_end, locate, open_walk
-from core.limits import LIMITS, from_genesis
+from core.limits import base_of, from_genesis
 from core.messages import COMMAND
 from core.sequencer import checkpoint, snapshot
 from core.sequencer.engine import ENGINE_VERSION, apply_batch
@@ -180,7 +180,7 @@ def genesis_of(directory: Path) -> bytes:
 
 def from_base(genesis: bytes) -> int:
     """The sequence of the snapshot that a journal goes on from; 0: it begins with nothing."""
-    return int(np.frombuffer(genesis, LIMITS)["base_sequence"][0]) if genesis else 0
+    return base_of(genesis).sequence if genesis else 0
 
 
 def run(

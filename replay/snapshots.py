@@ -9,11 +9,15 @@ from core.journal.recovery import Known
 from core.journal.scanner import Commands
 from core.journal.segments import segment_path, sync_file
 from core.journal.snapshots import (
+    SNAPSHOTS_NAME,
     STATE_NAME,
     Manifest,
     SnapshotBad,
     directories,
+    manifests,
+    name_of,
     read_manifest,
+    remove,
     sha256_of,
 )
 from core.journal.verify import judge_end, open_walk
@@ -25,7 +29,8 @@ from replay.replay import NoSuchSequence, compare, newest_source
 def make(data: Path) -> Manifest:
     """A snapshot at the newest sequence of the journal, also beside a live exchange.
 
-    Begins with the newest snapshot that can be used.  What was made is loaded again and compared.
+    Begins with the newest snapshot that can be used.  What was made is loaded again and compared;
+    one that was there and cannot be used is made again.
     Raises JournalRefused, SnapshotBad, OSError, and NoSuchSequence where the journal is empty.
     """
     replay, walk, known = newest_source(data)
@@ -38,10 +43,16 @@ def make(data: Path) -> Manifest:
     judge_end(data, walk)
     place = walk.place
     if not place.segment_no:
+        for found in manifests(data, walk.uuid):  # That which the journal goes on from.
+            return found
         raise NoSuchSequence("there is nothing in the journal yet that a snapshot could hold")
     for number in walk.segments[-2:]:  # A snapshot holds durable commands only.
         sync_file(segment_path(walk.directory, number))
-    return write_checked(data, walk.uuid, replay.state, place, known)
+    try:
+        return write_checked(data, walk.uuid, replay.state, place, known)
+    except SnapshotBad:
+        remove(data / SNAPSHOTS_NAME / name_of(place.sequence))
+        return write_checked(data, walk.uuid, replay.state, place, known)
 
 
 def write_checked(data: Path, uuid: bytes, state: State, place: Place, known: Known) -> Manifest:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from tools import data as keeping
 from tools import exits, inside
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
 inside.register(app)
+keeping.register(app)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Data directory; else that of the configuration.")

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from core.journal.generation import GENERATIONS_NAME
 from core.journal.segments import (
     BESIDE,
     DIRECTORY_MODE,
@@ -18,6 +19,7 @@ from core.journal.segments import (
     LOCK_NAME,
     SEGMENT_NAME,
     UNFINISHED,
+    UPGRADE_NAME,
     is_uuid,
     sync_directory,
 )
@@ -29,7 +31,7 @@ from tools.journal_repair import hold
 RESET_NAME: Final = "reset"
 RUN_NAME: Final = "run"
 # In the order in which they go: without its journal a directory is refused until all is gone.
-DIRECTORIES: Final = (JOURNAL_NAME, "snapshots", "events")
+DIRECTORIES: Final = (JOURNAL_NAME, "snapshots", "events", GENERATIONS_NAME)
 LEFT: Final = frozenset({"lost+found"})  # Of the file system.
 
 
@@ -62,7 +64,7 @@ def ours(data: Path) -> list[Path]:
     """
     if not data.exists():
         return []
-    known = (INIT_NAME, *DIRECTORIES, RESET_NAME, RUN_NAME)
+    known = (INIT_NAME, UPGRADE_NAME, *DIRECTORIES, RESET_NAME, RUN_NAME)
     foreign = [
         entry
         for entry in sorted(data.iterdir())

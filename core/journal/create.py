@@ -40,11 +40,12 @@ from core.journal.segments import (
     LOCK_NAME,
     make_segment,
     open_file,
+    refuse_unfinished,
     segment_path,
     sync_directory,
     write_file,
 )
-from core.limits import genesis
+from core.limits import base_of, genesis
 from core.memory import address_of_buffer, region, view
 
 # What may lie in a data directory before its journal: made by the supervisor or the file system.
@@ -56,6 +57,7 @@ def may_create(data: Path) -> bool:
     """Whether ``data`` has no journal and may get one; raises JournalRefused where it must not."""
     if (data / INIT_NAME).exists():
         return True
+    refuse_unfinished(data)
     root = data / JOURNAL_NAME
     if root.exists():
         if not root.is_dir() or not any(entry.name != LOCK_NAME for entry in root.iterdir()):
@@ -95,12 +97,24 @@ def finish(data: Path, config: JournalConfig) -> None:
     if directory.exists():
         shutil.rmtree(directory)
     directory.mkdir(mode=DIRECTORY_MODE)
-    prewritten = config.durability == SYNC
-    make_segment(directory, 1, config.segment_bytes, prewritten=prewritten)
+    write_first(directory, config, genesis(config.limits))
+    for path in (directory, directory.parent, data, *_holders(data)):
+        sync_directory(path)
+    init.unlink()
+    sync_directory(data)
+
+
+def write_first(directory: Path, config: JournalConfig, payload: bytes, after_ns: int = 0) -> None:
+    """Make the first segment of the journal ``directory``, with the GENESIS ``payload``.
+
+    Its time is above ``after_ns``.  The names in the directory are durable when this returns.
+    """
+    uuid = uuids.UUID(directory.name)
+    make_segment(directory, 1, config.segment_bytes, prewritten=config.durability == SYNC)
     header = Header(
         uuid=uuid.bytes,
         segment_no=1,
-        first_sequence=1,
+        first_sequence=base_of(payload).sequence + 1,
         epoch=0,
         salt=SALT_BIT | secrets.randbits(62),
         first_block_no=1,
@@ -108,23 +122,20 @@ def finish(data: Path, config: JournalConfig) -> None:
         durability=config.durability,
         segment_bytes=config.segment_bytes,
         engine_version=config.engine_version,
-        created_ns=realtime_ns(),
+        created_ns=max(realtime_ns(), after_ns + 1),
         build=config.build,
         versions=versions(),
     )
     fd = open_file(segment_path(directory, 1), os.O_RDWR)
     try:
-        whole = bytes(headers.build(header)) + _genesis_block(header, config)
+        whole = bytes(headers.build(header)) + _genesis_block(header, payload)
         if os.pwrite(fd, whole, 0) != len(whole):
             raise OSError(f"short write of {segment_path(directory, 1)}")
         os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(fd)
-    for path in (directory, directory.parent, data, *_holders(data)):
-        sync_directory(path)
-    init.unlink()
-    sync_directory(data)
+    sync_directory(directory)
 
 
 def announced(data: Path) -> uuids.UUID:
@@ -160,9 +171,9 @@ def _holders(data: Path) -> Iterator[Path]:
         yield path
 
 
-def _genesis_block(header: Header, config: JournalConfig) -> bytes:
+def _genesis_block(header: Header, content: bytes) -> bytes:
     _owner, image = region(BLOCK_BYTES_MAX)
-    payload = np.frombuffer(genesis(config.limits), np.uint8).copy()
+    payload = np.frombuffer(content, np.uint8).copy()
     assert payload.size == GENESIS_PAYLOAD.itemsize
     block = block_row(image)
     block.kind = GENESIS
@@ -170,6 +181,7 @@ def _genesis_block(header: Header, config: JournalConfig) -> bytes:
     block.salt = header.salt
     block.block_no = header.first_block_no
     block.first_sequence = header.first_sequence
+    block.last_sequence = header.first_sequence - 1
     block.timestamp_ns = header.created_ns
     block.prev_chain_a, block.prev_chain_b = header.prev_chain
     length = encode(image, address_of_buffer(payload), ALIGNS[header.durability])

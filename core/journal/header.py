@@ -4,6 +4,7 @@ It is stamped like a block, with salt 0 and the segment number as block number: 
 sectors are partly zero was being written when the power went, and its segment was never used.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,7 @@ from core.journal.layout import (
     STAMP_SHIFT,
     SYNC,
 )
+from core.journal.segments import open_file
 from core.memory import address_of_buffer
 
 SECTORS: Final = SEGMENT_HEADER_BYTES // SECTOR_BYTES
@@ -139,6 +141,13 @@ def parse(image: "np.ndarray[Any, np.dtype[np.uint8]]", path: Path, segment_no: 
     if int(row["block_align"]) != header.align or tuple(row["algorithms"].tolist()) != ALGORITHMS:
         raise refuse(Fault.FORMAT, "unknown block alignment or algorithms")
     return header
+
+
+def read(path: Path) -> Header:
+    """The header of the segment ``path``; raises JournalRefused, OSError."""
+    with open(open_file(path, os.O_RDONLY), "rb", buffering=0) as file:
+        raw = (file.read(SEGMENT_HEADER_BYTES) or b"").ljust(SEGMENT_HEADER_BYTES, b"\0")
+    return parse(np.frombuffer(raw, np.uint8), path, int(path.stem))
 
 
 def read_any(image: bytearray) -> tuple[bytes, int] | None:

@@ -22,6 +22,7 @@ JOURNAL_NAME: Final = "journal"
 LOCK_NAME: Final = "LOCK"
 INIT_NAME: Final = "INIT"
 WITNESS_NAME: Final = "witness"
+UPGRADE_NAME: Final = "UPGRADE"  # An upgrade is between two generations.
 TRUNCATION_NAME: Final = "truncation"
 QUARANTINE_NAME: Final = "quarantine"
 MANIFEST_NAME: Final = "manifest"  # Kept: SHA-256 of sealed segments, by the replayer.
@@ -70,8 +71,10 @@ def sync_file(path: Path) -> None:
 def journal_directory(data: Path) -> Path | None:
     """The directory of the one journal of ``data``; None when there is none.
 
-    Raises JournalRefused when ``data/journal`` holds more than one journal, or anything foreign.
+    Raises JournalRefused when ``data/journal`` holds more than one journal, or anything foreign,
+    and in the middle of an upgrade.
     """
+    refuse_unfinished(data)
     root = data / JOURNAL_NAME
     if not root.is_dir():
         return None
@@ -86,6 +89,15 @@ def journal_directory(data: Path) -> Path | None:
         names = ", ".join(path.name for path in found)
         raise JournalRefused(Fault.INVENTORY, root, 0, f"expected one journal, found {names}")
     return found[0] if found else None
+
+
+def refuse_unfinished(data: Path) -> None:
+    """JournalRefused while ``data`` is neither the old generation nor the new one."""
+    mark = data / UPGRADE_NAME
+    if mark.exists():
+        detail = "an upgrade was begun and is not finished"
+        hint = "run 'outcry upgrade' again: it goes on where it was"
+        raise JournalRefused(Fault.INVENTORY, mark, 0, detail, hint)
 
 
 def is_uuid(name: str) -> bool:

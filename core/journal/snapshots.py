@@ -18,7 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from core.journal.errors import JournalError
 from core.journal.place import Place
+from core.journal.scanner import first_chain
 from core.journal.segments import DIRECTORY_MODE, open_file, sync_directory
+from core.limits import base_of
 
 SNAPSHOTS_NAME: Final = "snapshots"
 MANIFEST_NAME: Final = "manifest"
@@ -118,10 +120,22 @@ def _refuse_kinds(found: Manifest, path: Path) -> None:
             if kind in (int, str) and type(getattr(row, name)) is not kind:
                 raise SnapshotBad(path, f"expected {name} to be {kind.__name__}")
     place = found.place
-    if [type(lane) for lane in place.chain] != [int, int] or place.segment_no < 1:
+    lanes = [type(lane) for lane in place.chain] == [int, int]
+    if not lanes or (place.segment_no < 1 and place != _base_place(found)):
         raise SnapshotBad(path, "expected a place behind a block of the journal")
     if place.sequence != found.sequence:
         raise SnapshotBad(path, f"its place is that of sequence {place.sequence}")
+
+
+def _base_place(found: Manifest) -> Place | None:
+    """Where the snapshot lies that a journal goes on from: in front of its first block."""
+    try:
+        sequence = base_of(bytes.fromhex(found.genesis)).sequence
+        uuid = bytes.fromhex(found.journal_uuid.replace("-", ""))
+        chain = first_chain(uuid)
+    except (ValueError, IndexError):
+        return None
+    return Place(0, 0, 0, sequence, chain) if sequence else None
 
 
 def name_of(sequence: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from core.journal import header as headers
 from core.journal import witness
 from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.create import HINT_PLACE
@@ -13,7 +14,7 @@ from core.journal.place import Place
 from core.journal.reader import Walk
 from core.journal.recovery import refuse_lost
 from core.journal.segments import JOURNAL_NAME, inventory, journal_directory, segment_path
-from core.journal.snapshots import manifests, newest_sequence
+from core.journal.snapshots import SNAPSHOTS_NAME, manifests, newest_sequence
 
 
 class Verified(NamedTuple):
@@ -60,14 +61,33 @@ def judge_end(data: Path, walk: Walk) -> None:
 def _refuse_uncovered(data: Path, directory: Path) -> None:
     """JournalRefused when segments are missing that no snapshot stands for."""
     numbers = inventory(directory)
-    if not numbers or numbers[0] == 1:
+    base = base_sequence(directory, numbers)
+    if not numbers or (numbers[0] == 1 and not base):
         return
     uuid = bytes.fromhex(directory.name.replace("-", ""))
     places = [found.place.segment_no for found in manifests(data, uuid)]
+    if places and numbers[0] == 1:
+        return
+    if numbers[0] == 1:
+        detail = f"the journal goes on from sequence {base}, and there is no snapshot of it"
+        raise JournalRefused(Fault.SNAPSHOT, data / SNAPSHOTS_NAME, 0, detail)
     if max(places, default=0) < numbers[0]:
         path = segment_path(directory, numbers[0] - 1)
         detail = "this segment is missing, and there is no snapshot of what it held"
         raise JournalRefused(Fault.INVENTORY, path, 0, detail)
+
+
+def base_sequence(directory: Path, numbers: list[int]) -> int:
+    """What a journal goes on from, as its first segment says, if that is there; 0: from nothing.
+
+    A header that cannot be read is for the walk to judge.
+    """
+    if not numbers or numbers[0] != 1:
+        return 0
+    try:
+        return headers.read(segment_path(directory, 1)).first_sequence - 1
+    except JournalRefused:
+        return 0
 
 
 def locate(data: Path) -> tuple[Path, bytes]:

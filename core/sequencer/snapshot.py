@@ -31,6 +31,7 @@ from core.journal.snapshots import (
 )
 from core.limits import Limits, from_genesis
 from core.sequencer.rebuild import rebuild
+from core.sequencer.resize import begin_rings, move_links, refuse_small
 from core.sequencer.state import SECTIONS, State
 
 Array = np.ndarray[Any, Any]
@@ -102,10 +103,13 @@ def write(data: Path, uuid: bytes, state: State, place: Place, known: Known) -> 
 def load(directory: Path, *, populate: bool = False, limits: Limits | None = None) -> Loaded:
     """The snapshot in ``directory``, checked whole; raises SnapshotBad, OSError.
 
-    ``limits``: for an upgrade; else those of the journal.
+    ``limits``: for an upgrade, else those of the journal; JournalConfiguration when one is below
+    what is used.
     """
     manifest = read_manifest(directory)
     old, id_key = from_genesis(bytes.fromhex(manifest.genesis))
+    if limits is not None:
+        refuse_small(manifest, limits)
     state = State(limits or old, id_key, populate=populate, blank=True)
     path = directory / STATE_NAME
     fd = open_file(path, os.O_RDONLY)
@@ -121,16 +125,28 @@ def load(directory: Path, *, populate: bool = False, limits: Limits | None = Non
         raise SnapshotBad(path, f"expected the sections {', '.join(SECTIONS)}")
     for section in manifest.sections:
         _put(state, section, _rows(content, section, path), path)
+        if section.name == "counters" and limits is not None:
+            begin_rings(state, old)
     state.populated()
+    if limits is not None:
+        move_links(state, old)
     rebuild(state.address)
-    if limits is None and state.hash().hex() != manifest.state_hash:
+    same = limits is None or limits == old
+    if same and _is_laid_out_alike(manifest) and state.hash().hex() != manifest.state_hash:
         raise SnapshotBad(path, "the state that was loaded has another hash than the manifest says")
     return Loaded(directory, manifest, state)
 
 
-def newest(data: Path, uuid: bytes, oldest_segment: int, bad: list[str]) -> Loaded | None:
+def _is_laid_out_alike(manifest: Manifest) -> bool:
+    """Whether rows were written as this program lays them out: then they have the same hash."""
+    return all(_dtype(section.fields) == SECTIONS[section.name] for section in manifest.sections)
+
+
+def newest(
+    data: Path, uuid: bytes, oldest_segment: int, bad: list[str], *, base_sequence: int = 0
+) -> Loaded | None:
     """The newest snapshot of ``data`` that can be used with a journal that begins with segment
-    ``oldest_segment``; None: there is none and none is needed.
+    ``oldest_segment`` and goes on from ``base_sequence``; None: there is none and none is needed.
 
     What cannot be used is said in ``bad``.  JournalRefused (SNAPSHOT) when the journal needs one.
     """
@@ -144,11 +160,20 @@ def newest(data: Path, uuid: bytes, oldest_segment: int, bad: list[str]) -> Load
             return load(directory, populate=True)
         except (SnapshotBad, OSError, ValueError, TypeError) as error:
             bad.append(str(error))
-    if oldest_segment == 1:
+    why = needed(oldest_segment, base_sequence)
+    if not why:
         return None
     said = "; ".join(bad) or "there is none"
-    detail = f"the journal begins with segment {oldest_segment}, so it needs a snapshot: {said}"
-    raise JournalRefused(Fault.SNAPSHOT, data / "snapshots", 0, detail)
+    raise JournalRefused(Fault.SNAPSHOT, data / "snapshots", 0, f"{why}: {said}")
+
+
+def needed(oldest_segment: int, base_sequence: int) -> str:
+    """Why a journal cannot be run without a snapshot; empty when it can."""
+    if oldest_segment > 1:
+        return f"the journal begins with segment {oldest_segment}, so it needs a snapshot"
+    if base_sequence:
+        return f"the journal goes on from sequence {base_sequence}, so it needs a snapshot"
+    return ""
 
 
 def _fields(dtype: "np.dtype[Any]") -> list[Any]:

@@ -14,7 +14,8 @@ from core.journal.layout import CHECKPOINT, GENESIS
 from core.journal.recovery import Known, Opening, Recovery, begin, finish, hint
 from core.journal.scanner import Commands, Special
 from core.journal.segments import inventory, segment_path
-from core.limits import from_genesis
+from core.journal.verify import base_sequence
+from core.limits import base_of, from_genesis
 from core.output import OutputRing, create_output, newest_published
 from core.sequencer import checkpoint, snapshot
 from core.sequencer.engine import apply_batch
@@ -69,7 +70,10 @@ class Start:
     def _recover(self, opening: Opening, last_sequence: int) -> Recovery:
         numbers = inventory(opening.directory)
         oldest = numbers[0] if numbers else 1
-        found = snapshot.newest(opening.data, opening.uuid, oldest, self.bad_snapshots)
+        base = base_sequence(opening.directory, numbers)
+        found = snapshot.newest(
+            opening.data, opening.uuid, oldest, self.bad_snapshots, base_sequence=base
+        )
         place, known = None, Known()
         if found is not None:
             place, known = found.manifest.place, found.known
@@ -92,6 +96,7 @@ class Start:
                 self._progress(self.commands, max(self._total, self.commands))
         elif item.kind == GENESIS and self._state is None:
             limits, id_key = from_genesis(item.payload)
+            assert base_of(item.payload).sequence == 0, "a journal that needs its base snapshot"
             self._use(State(limits, id_key, populate=self._populate))
         elif item.kind == CHECKPOINT:
             wrong = checkpoint.difference(self.state, item.payload)

@@ -148,7 +148,9 @@ def test_a_genesis_of_any_bytes_is_refused(data: Path, monkeypatch: pytest.Monke
     for number in range(some(20)):
         payload = chance.randbytes(256)
         monkeypatch.setattr(create, "genesis", lambda _limits, payload=payload: payload)
-        with pytest.raises((JournalConfiguration, JournalRefused), match=r"limits|GENESIS"):
+        with pytest.raises(
+            (JournalConfiguration, JournalRefused), match=r"limits|GENESIS|SEQUENCE"
+        ):
             recover(data / str(number), CONFIG)
 
 

@@ -188,6 +188,24 @@ def test_a_replayer_that_was_killed_goes_on_without_gap_or_double(
     live.close()
 
 
+def test_a_snapshot_is_due_every_minute_with_news(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    live = Live(data)
+    process = Process(data)
+    now = process.replayer._snapshot_ns
+    minute = 60_000_000_000
+    assert not process.replayer._snapshot_due(now + minute)  # No news.
+    live.send(some_commands(30))
+    until_durable(live)
+    process.catch_up()
+    assert not process.replayer._snapshot_due(now + minute - 1)
+    assert process.replayer._snapshot_due(now + minute)
+    process.replayer.snapshot()
+    assert not process.replayer._snapshot_due(now + 10 * minute)
+    process.close()
+    live.close()
+
+
 def test_three_snapshots_are_kept(tmp_path: Path) -> None:
     data = tmp_path / "data"
     live = Live(data)

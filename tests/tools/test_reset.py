@@ -148,3 +148,12 @@ def _start_says(data: Path, old: str) -> str:
     assert (recovery.directory.name, recovery.last_sequence) == (old, 45)
     recovery.lock.close()
     return "the old journal"
+
+
+def test_generations_and_an_unfinished_upgrade_go_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    small_journal(data).close()
+    (data / "generations" / "0-old").mkdir(parents=True)
+    (data / "UPGRADE").touch()
+    assert reset.run(data, yes=True) == 0
+    assert list(data.iterdir()) == []
