@@ -43,14 +43,12 @@ STATE: Final = 16  # 0 recovering, 1 serving, 2 stopping.
 OPEN_ORDERS: Final = 17
 TRADES: Final = 18
 SEGMENT_NO: Final = 19
-SPARES: Final = 20
 STARTED_NS: Final = 21  # Wall clock.
 RECOVERED_COMMANDS: Final = 22
 SESSIONS_NOT_REMEMBERED: Final = 23
 LONGEST_CYCLE_NS: Final = 24  # From the end of one turn to that of the next, sleep left out.
 LONGEST_CYCLE_1S_NS: Final = 25  # The same of the last whole second.
 KINDS: Final = 128  # + kind: commands applied, 0-127.
-RING_FILL: Final = 256  # + gateway: slots found in its ring at the last poll.
 RING_SLOTS: Final = 512  # + gateway: slots polled from its ring.
 
 # Written by the replayer.
@@ -66,14 +64,9 @@ SCRUBBED_SEGMENTS: Final = 808
 SCRUB_FAULTS: Final = 809
 JOURNAL_OVER_BYTES: Final = 810  # Above journal.keep_bytes, and not to be deleted.
 REPLAYER_NS: Final = 811  # Monotonic clock of this machine.
-# Written by the supervisor.
-RESTARTS: Final = 832
-# Written by the thread that prepares segments.
-SEGMENTS_PREPARED: Final = 864
 
-assert RING_FILL + GATEWAYS_MAX < RING_SLOTS
 assert RING_SLOTS + GATEWAYS_MAX < REPLAYED_SEQUENCE
-WRITERS: Final = {"core": 0, "replayer": 800, "supervisor": 832, "preparer": 864}  # First word.
+WRITERS: Final = {"core": 0, "replayer": 800}  # First word.
 assert all(first % 16 == 0 for first in WRITERS.values()), "16 words are 128 bytes"
 
 
@@ -95,7 +88,6 @@ _GAUGES: Final = frozenset(
         "state",
         "open_orders",
         "segment_no",
-        "spares",
         "started_ns",
         "longest_cycle_ns",
         "longest_cycle_1s_ns",
@@ -130,7 +122,6 @@ _TEXT: Final[dict[int, tuple[str, str]]] = {
     OPEN_ORDERS: ("open_orders", "orders that are open"),
     TRADES: ("trades", "matches"),
     SEGMENT_NO: ("segment_no", "number of the journal segment in use"),
-    SPARES: ("spares", "journal segments prepared ahead"),
     STARTED_NS: ("started_ns", "wall clock when the core began to serve"),
     RECOVERED_COMMANDS: ("recovered_commands", "commands replayed at start"),
     SESSIONS_NOT_REMEMBERED: ("sessions_not_remembered", "commands of sessions without a row"),
@@ -151,8 +142,6 @@ _TEXT: Final[dict[int, tuple[str, str]]] = {
         "bytes of the journal above keep_bytes that nothing else holds yet",
     ),
     REPLAYER_NS: ("replayer_ns", "monotonic clock at the replayer's last sign of life"),
-    RESTARTS: ("restarts", "processes started again by the supervisor"),
-    SEGMENTS_PREPARED: ("segments_prepared", "journal segments prepared"),
 }
 REGISTRY: Final = tuple(
     Counter(number, label, label in _GAUGES, text) for number, (label, text) in _TEXT.items()
@@ -201,10 +190,6 @@ class Counters:
         """How many commands of each kind were applied; kinds that never came are left out."""
         return dict(self._family(KINDS, 128))
 
-    def ring_fills(self) -> dict[int, int]:
-        """Slots found in each gateway's ring at the last poll."""
-        return dict(self._family(RING_FILL, GATEWAYS_MAX + 1))
-
     def ring_slots(self) -> dict[int, int]:
         """Slots polled from each gateway's ring."""
         return dict(self._family(RING_SLOTS, GATEWAYS_MAX + 1))
@@ -237,5 +222,5 @@ def create_counters(shm: str, epoch: int) -> Counters:
 
 
 def attach_counters(shm: str, epoch: int, *, writable: bool = False) -> Counters:
-    """Map the counters, to read them or (replayer, supervisor) to write one's own."""
+    """Map the counters, to read them or (the replayer) to write one's own."""
     return Counters(attach_segment(f"{shm}-counters", COUNTERS, epoch, writable=writable))

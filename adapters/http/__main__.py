@@ -28,7 +28,6 @@ from core.archive.reader import FILLS_BYTES
 
 ATTACH_TIMEOUT_S: Final = 2.0
 RETRY_S: Final = 0.1
-START_FILE: Final = "start"  # Written by a core that replays.
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,7 +76,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, options: argparse.N
         timeout_s=timeout_s,
         archive_scan_bytes=options.archive_scan_bytes,
     )
-    exchange.start_file = settings.data / "run" / START_FILE
+    exchange.run = settings.data / "run"
     log = logger(settings.name)
     listener = listening_socket(host, port)
     server = Server(make_app(exchange), exchange)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
 import numpy as np
 from aiohttp import web
 
@@ -24,6 +25,8 @@ from core.archive.reader import Recent
 
 Rows = np.ndarray[Any, Any]
 
+START_FILE: Final = "start"  # In DATA/run: how far a core that replays has come.
+RESTARTS_FILE: Final = "restarts.json"  # In DATA/run, by the supervisor.
 ARCHIVE_SCAN_BYTES: Final = 256 << 20
 
 
@@ -72,7 +75,7 @@ class Exchange:
         self.dev = dev
         self.timeout_s = timeout_s
         self.link: Link | None = None
-        self.start_file: Path | None = None  # Where a starting core says how far it is.
+        self.run: Path | None = None  # DATA/run.
         self.prepared = False  # The reference data that orders need is there.
         self.reference = Instruments()
         self.metrics = HttpMetrics()
@@ -101,12 +104,22 @@ class Exchange:
     @property
     def start(self) -> str:
         """How far a core that is starting has come; empty when none says."""
-        if self.ready or self.start_file is None:
+        if self.ready or self.run is None:
             return ""
         try:
-            return self.start_file.read_text("ascii")[:200]
+            return (self.run / START_FILE).read_text("ascii")[:200]
         except (OSError, UnicodeDecodeError):
             return ""
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often the supervisor has started each process again."""
+        if self.run is None:
+            return {}
+        try:
+            return msgspec.json.decode((self.run / RESTARTS_FILE).read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError):
+            return {}
 
     @property
     def sequence(self) -> int:

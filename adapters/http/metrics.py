@@ -31,7 +31,6 @@ _COUNTERS: Final = {
     "rejects": ("outcry_commands_rejected", "Commands rejected by the core."),
     "ring_faults": ("outcry_ring_faults", "Words of adapters that made no sense."),
     "replies_dropped": ("outcry_replies_dropped", "Answers for which a reply ring had no room."),
-    "restarts": ("outcry_restarts", "Processes started again by the supervisor."),
     "gateway_lapped": ("outcry_output_laps", "Times that this reader was lapped."),
     "replay_differences": ("outcry_replay_differences", "Times that the replay was elsewhere."),
     "snapshot_faults": ("outcry_snapshot_faults", "Snapshots not written, loaded or used."),
@@ -192,6 +191,12 @@ class ExchangeCollector(Collector):
         build = GaugeMetricFamily("outcry_build_info", "Build.", labels=["version", "durability"])
         build.add_metric([self._version, exchange.durability], 1)
         yield build
+        restarts = CounterMetricFamily(
+            "outcry_restarts", "Processes started again by the supervisor.", labels=["process"]
+        )
+        for process, count in exchange.restarts.items():
+            restarts.add_metric([process], count)
+        yield restarts
         yield _gauge("outcry_ready", "1 when orders can be placed.", int(exchange.ready))
         yield _gauge("outcry_seq", "Newest sequence applied.", exchange.sequence)
         if exchange.link is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.crc32c import crc32c_without
 from core.journal import manifest, witness
+from core.journal import snapshots as snapshot_files
 from core.journal.access import block_row
 from core.journal.blocks import encode, strip
 from core.journal.errors import JournalRefused
@@ -27,6 +28,7 @@ from core.journal.layout import (
 from core.journal.reader import Walk
 from core.journal.scanner import Commands, Special
 from core.journal.segments import segment_path
+from core.journal.snapshots import MANIFEST_NAME, directories
 from core.journal.verify import open_walk
 from core.memory import address_of_buffer, region, view
 from replay import snapshots
@@ -199,9 +201,11 @@ def behind_seal(data: Path) -> None:
 
 
 def no_such_place(data: Path) -> None:
-    """The block up to which the snapshot goes is damaged."""
-    snapshots.make(data)
-    flip(segment(data), (offset_of(data, DATA) + 200) * 8)
+    """The snapshot is of another history: where it ends the journal has another block."""
+    found = snapshots.make(data)
+    place = found.place._replace(chain=(found.place.chain[0] ^ 1, found.place.chain[1]))
+    (path,) = directories(data)
+    (path / MANIFEST_NAME).write_bytes(snapshot_files.encode(found._replace(place=place)))
 
 
 def snapshot_ahead(data: Path) -> None:

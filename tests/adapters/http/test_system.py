@@ -57,9 +57,9 @@ async def test_a_core_that_replays_says_how_far_it_is(
     make_client: MakeClient, tmp_path: Path
 ) -> None:
     exchange = Exchange("http.0", dev=True)
-    exchange.start_file = tmp_path / "start"
+    exchange.run = tmp_path
     client: Client = await make_client(exchange)
-    exchange.start_file.write_text("replaying 3.1 M of 10.0 M commands")
+    (tmp_path / "start").write_text("replaying 3.1 M of 10.0 M commands")
 
     ready = await client.get("/readyz")
     assert (ready.status, ready.body["detail"]) == (503, "replaying 3.1 M of 10.0 M commands")
@@ -79,8 +79,10 @@ async def test_before_the_core_is_found_it_is_starting(make_client: MakeClient) 
 
 
 async def test_metrics_count_requests_orders_and_trades(
-    client: Client, gateway: FakeGateway
+    client: Client, gateway: FakeGateway, exchange: Exchange, tmp_path: Path
 ) -> None:
+    (tmp_path / "restarts.json").write_text('{"core":3}')
+    exchange.run = tmp_path
     gateway.script.append(answered(event(messages.ORDER_ACCEPTED, leaves=2_500, qty=2_500)))
     await client.place()
     await client.get("/v1/nothing")
@@ -123,6 +125,7 @@ async def test_metrics_count_requests_orders_and_trades(
     assert value("outcry_order_latency_seconds_count", gateway="http.0", type="limit") == 1
     assert value("outcry_http_request_duration_seconds_count", route="/v1/orders") == 1
     assert value("outcry_journal_bytes_total") == 4_096
+    assert value("outcry_restarts_total", process="core") == 3
     assert value("outcry_ring_fill_ratio", ring="http.0") == 0.25
 
 
