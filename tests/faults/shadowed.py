@@ -131,7 +131,7 @@ class Life:
     def catch_up(self) -> None:
         """Wait until the replayer has witnessed all that is durable."""
         deadline = time.monotonic() + CATCHES_UP_S
-        while self.look() < self.feeder.durable or self.feeder.durable < self.feeder.newest:
+        while self.look() < self.feeder.durable:
             if self.beside.code is not None:
                 return
             if time.monotonic() > deadline:
