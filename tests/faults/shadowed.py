@@ -34,9 +34,10 @@ from tests.faults.tracer import CALLS, Call, Tracer
 
 TRACED: Final = (*CALLS, "write", "unlinkat", "rmdir", "sendfile")
 ERRORS: Final = ("error=EIO", "error=ENOSPC", "signal=SIGKILL")
+SHORT: Final = "retval=511"
 FAULTS: Final = {
-    "pwrite64": (*ERRORS, "retval=511", "error=EINTR"),
-    "write": (*ERRORS, "retval=511"),
+    "pwrite64": (*ERRORS, SHORT, "error=EINTR"),
+    "write": (*ERRORS, SHORT),
 }
 IN_FLIGHT: Final = 8
 BURST: Final = 25
@@ -47,6 +48,8 @@ CATCHES_UP_S: Final = 10.0
 KILLS_A_ROUND: Final = 10
 LIVES_S: Final = 0.4  # At the most, until it is killed.
 TOLD_EVERY: Final = 20
+FEW: Final = 10  # Cases of one phase only: else its preparation takes longer than they do.
+MODES: Final = ("sync", "relaxed")
 
 
 class Phase(NamedTuple):
@@ -251,7 +254,7 @@ def break_one(report: Report, case: Case, place: Path) -> None:
         else:
             report.counts["injected"] += 1
             life.found += _of_end(report, case, life, code, hit[0])
-        may_say_gap = any(".events>" in call.text for call in hit) and case.fault == "retval=511"
+        may_say_gap = any(".events>" in call.text for call in hit) and case.fault == SHORT
         life.judge(may_say_gap=may_say_gap)
         life.settle(may_say_gap=may_say_gap)
     except (TimeoutError, RuntimeError, AssertionError, OSError, JournalRefused) as fault:
@@ -284,6 +287,9 @@ def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> lis
 # Faults of which the replayer need not speak.
 SILENT: Final[dict[str, Callable[[Case, Call], bool]]] = {
     "core_file": lambda case, hit: "/run/core.json" in hit.text,  # Read again and again.
+    "interrupted": lambda case, hit: case.fault == "error=EINTR",  # Python calls again.
+    # The archive goes on behind a short write, and strace's one wrote nothing: a hole is left.
+    "archive_short": lambda case, hit: case.fault == SHORT and ".events>" in hit.text,
 }
 
 
@@ -323,9 +329,11 @@ def campaign(count: int, kills: int, seed: int) -> Report:
     chance = random.Random(seed)
     warm_once()
     with folder("shadowed") as place:
-        begins = [p for mode in ("sync", "relaxed") for p in phases(place, seed, mode, report)]
-        used = chance.sample(begins, 2) if 0 < count <= 2 * BURST else begins
-        todo = [case for phase in used for case in cases(phase, place, report)] if count >= 0 else []
+        is_small = 0 < count <= FEW
+        modes = [chance.choice(MODES)] if is_small else MODES
+        begins = [phase for mode in modes for phase in phases(place, seed, mode, report)]
+        used = [chance.choice(begins)] if is_small else begins
+        todo = [case for phase in used for case in cases(phase, place, report)]
         report.counts["calls"] = len({(str(c.phase), c.call, c.number) for c in todo})
         chance.shuffle(todo)
         todo = todo[:count] if count else todo

@@ -3,6 +3,7 @@
 ``judge`` looks at a directory at rest or beside a living core; every contradiction is a sentence.
 """
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ from core.archive.reader import ArchiveReader
 from core.journal import manifest, witness
 from core.journal.errors import JournalRefused
 from core.journal.segments import inventory, segment_path
-from core.journal.verify import locate
 from core.journal.snapshots import sha256_of
+from core.journal.verify import locate
 from replay.replay import NoSuchSequence
 from replay.replay import run as replay
 from replay.replayer import EVENTS_NAME
@@ -31,8 +32,12 @@ def judge(data: Path, whole: Path, report: Report, *, may_say_gap: bool) -> list
     ``may_say_gap``: the archive may say that something is missing, or damaged.
     """
     found = _of_witness(data, whole) + _of_manifest(data)
-    found += _of_snapshots(data, whole, report)
-    return found + _of_archive(data, whole, report, may_say_gap=may_say_gap)
+    try:
+        found += _of_snapshots(data, whole, report)
+        found += _of_archive(data, whole, report, may_say_gap=may_say_gap)
+    except JournalRefused as refused:
+        found.append(f"the journal: {refused}")
+    return found
 
 
 def completed(data: Path, copies: Path, target: Path) -> Path:
@@ -119,18 +124,19 @@ def _of_archive(data: Path, whole: Path, report: Report, *, may_say_gap: bool) -
     report.counts["archive_events"] += len(kept)
     report.counts["archive_said"] += len(said)
     found = [] if may_say_gap else [f"archive: {sentence}" for sentence in said]
-    return found + _of_events(kept, Journal(whole).events, has_holes=bool(said))
+    return found + of_events(kept, Journal(whole).events, has_holes=bool(said))
 
 
-def _of_events(
+def of_events(
     kept: list[tuple[tuple[int, int], bytes]],
     true: dict[tuple[int, int], bytes],
     *,
     has_holes: bool,
 ) -> list[str]:
+    """What is wrong with the events that were ``kept``; ``has_holes``: the archive said so."""
     keys = [key for key, _ in kept]
     found = [f"archive: event {key} is another" for key, raw in kept if true.get(key) != raw]
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(keys)):
         found.append("archive: an event is there twice, or out of order")
     if keys and not has_holes:
         wanted = [key for key in sorted(true) if keys[0] <= key <= keys[-1]]
