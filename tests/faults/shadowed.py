@@ -288,6 +288,7 @@ def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> lis
 SILENT: Final[dict[str, Callable[[Case, Call], bool]]] = {
     "core_file": lambda case, hit: "/run/core.json" in hit.text,  # Read again and again.
     "interrupted": lambda case, hit: case.fault == "error=EINTR",  # Python calls again.
+    "is_there": lambda case, hit: hit.name == "mkdir",  # Of a directory that need not be made.
     # The archive goes on behind a short write, and strace's one wrote nothing: a hole is left.
     "archive_short": lambda case, hit: case.fault == SHORT and ".events>" in hit.text,
 }
