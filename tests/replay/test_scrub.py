@@ -8,6 +8,7 @@ import pytest
 
 from core.journal import manifest
 from core.journal.segments import segment_path
+from core.journal.snapshots import sha256_of
 from replay import keeping
 from replay.replayer import Replayer
 
@@ -27,7 +28,7 @@ def sealed(tmp_path: Path) -> Path:
 def test_a_segment_that_cannot_be_read_is_told_and_the_next_one_is_read(
     sealed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = keeping.sha256_of
+    honest = sha256_of
 
     def broken(path: Path) -> str:
         if path == segment_path(sealed, 1):
