@@ -13,7 +13,7 @@ CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
-	faults-power faults-ends
+	faults-power faults-ends faults-replayer
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -93,7 +93,7 @@ bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTC
 		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
 
 # What breaks, whole: hours.
-faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends  ## everything that breaks (hours)
+faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends faults-replayer  ## everything that breaks (hours)
 
 faults-kills: compile  ## 500 SIGKILLs of any process of an exchange under load
 	$(BIN)/python -m tests.faults.kills --count 500
@@ -109,6 +109,9 @@ faults-power: compile  ## 200 power cuts under load (root, loop devices)
 
 faults-ends: compile  ## disks that are full, read-only, frozen; limits of a process (root)
 	$(BIN)/python -m tests.faults.space --count 40
+
+faults-replayer: compile  ## every system call of the replayer fails (strace), 100 SIGKILLs of it
+	$(BIN)/python -m tests.faults.shadowed --kills 100
 
 docs: setup  ## bring the tables of docs/ up to the code
 	@$(BIN)/python -m tools.documents

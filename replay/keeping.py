@@ -96,11 +96,13 @@ def scrub(directory: Path) -> Iterator[JournalRefused | None]:
                 _forget(path)
             except FileNotFoundError:  # Retention was faster.
                 continue
+            except OSError as error:  # The others are read all the same.
+                digest = f"cannot be read: {error.strerror}"
             looked += 1
             if digest == line["sha256"]:
                 yield None
             else:
-                detail = f"sealed with SHA-256 {line['sha256']}, has {digest} now"
+                detail = f"sealed with SHA-256 {line['sha256']}, now: {digest}"
                 yield JournalRefused(Fault.MANIFEST, path, 0, detail)
         if not looked:
             yield None

@@ -247,7 +247,11 @@ class Replayer:
             say(f"housekeeping: {error}")
 
     def _scrub(self) -> None:
-        found = next(self._scrubber)
+        try:
+            found = next(self._scrubber)
+        except (OSError, JournalRefused):
+            self._scrubber = keeping.scrub(self.directory)  # One that raised has no next step.
+            raise
         if found is None:
             self.live.count(SCRUBBED_SEGMENTS)
         else:

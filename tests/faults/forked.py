@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from core.sequencer.__main__ import main
 from core.sequencer.warm import warm
 
 POLL_S: Final = 0.001
+Program = Callable[[list[str]], int]  # The ``main`` of a process.
 _warmed: list[bool] = []
 
 
@@ -31,9 +33,11 @@ def warm_once() -> None:
 
 
 class Forked:
-    """One life of the core; the part of ``subprocess.Popen`` that campaigns need."""
+    """One life of the core, or of another ``program``; what campaigns need of ``Popen``."""
 
-    def __init__(self, arguments: list[str], log: Path, *, stopped: bool) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, *, stopped: bool, program: Program = main
+    ) -> None:
         """``stopped``: it waits for a SIGCONT before it does anything."""
         warm_once()
         sys.stdout.flush()
@@ -42,7 +46,7 @@ class Forked:
         self._code: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            _run(arguments, log, parent, stopped=stopped)
+            _run(lambda: program(arguments), log, parent, stopped=stopped)
         if stopped:  # Else a SIGCONT could come before the SIGSTOP.
             os.waitpid(self.pid, os.WUNTRACED)
 
@@ -69,8 +73,8 @@ class Forked:
             os.kill(self.pid, number)
 
 
-def _run(arguments: list[str], log: Path, parent: int, *, stopped: bool) -> None:
-    """In the child: the core, and never back."""
+def _run(program: Callable[[], int], log: Path, parent: int, *, stopped: bool) -> None:
+    """In the child: the program, and never back."""
     code = EXIT_FAILED
     try:
         end_with_parent(parent)
@@ -80,7 +84,7 @@ def _run(arguments: list[str], log: Path, parent: int, *, stopped: bool) -> None
         os.close(fd)
         if stopped:
             os.kill(os.getpid(), signal.SIGSTOP)
-        code = main(arguments)
+        code = program()
     except OSError as fault:
         sys.stderr.write(f"core: failed: {fault}; the journal is kept\n")
     except BaseException as fault:  # Never into the campaign's own code.

@@ -4,6 +4,7 @@ Each runs as a user would run it.  One that this machine does not permit is skip
 
 OUTCRY_FAULTS_KILLS, _CUTS, _INJECTIONS, _ENDS  how many kills, power cuts, failing calls, and
                                                 disks that end (0: every call)
+OUTCRY_FAULTS_REPLAYER_KILLS                    how many kills of the replayer alone
 OUTCRY_FAULTS_STOP_S                            how long each process is stopped, in seconds
 """
 
@@ -71,3 +72,11 @@ def test_a_power_cut_loses_nothing_that_was_durable() -> None:
 def test_a_disk_that_ends_ends_the_core_and_nothing_that_was_answered_is_lost() -> None:
     ends = count("ENDS", "3")
     assert run("space", "--count", ends)["cases"] == int(ends)
+
+
+def test_a_replayer_whose_system_call_fails_or_that_is_killed_leaves_nothing_wrong() -> None:
+    cases = count("INJECTIONS", "3")
+    found = run("shadowed", "--count", cases, "--kills", count("REPLAYER_KILLS", "3"))
+    assert found["injected"] >= found["cases"] // 2
+    assert found["snapshots_good"] > 0
+    assert found["archive_events"] > 0

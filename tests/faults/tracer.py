@@ -41,12 +41,14 @@ class Call(NamedTuple):
 class Tracer:
     """Attached to a stopped process before it does anything; ``calls`` after its end."""
 
-    def __init__(self, pid: int, log: Path, inject: str = "") -> None:
-        """``inject``: as of ``strace -e inject=``; raises Impossible."""
+    def __init__(
+        self, pid: int, log: Path, inject: str = "", calls: tuple[str, ...] = CALLS
+    ) -> None:
+        """``inject``: as of ``strace -e inject=``, one of ``calls``; raises Impossible."""
         if shutil.which("strace") is None:
             raise Impossible("strace: not installed")
         command = ["strace", "-f", "-ttt", "-y", "-s", "0", "-o", str(log), "-p", str(pid)]
-        command += ["-e", f"trace={','.join(CALLS)}"]
+        command += ["-e", f"trace={','.join(calls)}"]
         command += ["-e", f"inject={inject}"] if inject else []
         self._log = log
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
