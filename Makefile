@@ -10,6 +10,9 @@ STAMP := $(VENV)/.set-up
 PYTEST := $(BIN)/python -m pytest
 # What decides, against its naive twin: these run in all three modes.
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
+# In the other two modes without what only composes: tools, campaigns, other processes.
+MODES := tests/core tests/concurrency tests/test_flows.py \
+	$(addprefix tests/replay/test_,replay.py snapshot.py shadow.py)
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-rest plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
@@ -51,10 +54,10 @@ test-release: compile  ## the core as it runs
 
 test-checked: setup  ## the core with bounds and invariants checked
 	@OUTCRY_JIT=checked $(BIN)/outcry compile
-	OUTCRY_JIT=checked $(PYTEST) $(CORE)
+	OUTCRY_JIT=checked $(PYTEST) -m "not slow" $(MODES)
 
 test-pure: setup  ## the core in plain Python, on small samples
-	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(CORE)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(MODES)
 
 test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
 	$(PYTEST) tests $(addprefix --ignore=,$(CORE))

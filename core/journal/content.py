@@ -90,7 +90,10 @@ class Content:
 
 def _mapping(fd: int, size: int) -> mmap.mmap | None:
     """The file mapped, if most of it is in the page cache."""
-    mapped = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+    try:
+        mapped = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+    except ValueError as error:
+        raise OSError(errno.EIO, f"the file became shorter: {error}") from None
     pages = np.zeros(-(-size // PAGE_BYTES), np.uint8)
     address = address_of_buffer(mapped)
     length, vector = ctypes.c_size_t(size), ctypes.c_void_p(pages.ctypes.data)

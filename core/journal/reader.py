@@ -63,15 +63,17 @@ class Walk(Scanner):
         segment_no = self.first_segment()
         # A writer may be faster than this reader: beside one, what is new meanwhile is left out.
         until = newest_in_use(self.directory) if self._is_live() else SEGMENTS_MAX
-        while segment_no <= until:
-            path = segment_path(self.directory, segment_no)
-            if not path.exists() or self._is_spare(path, segment_no):
-                break
-            yield from self._segment(path, segment_no)
-            segment_no += 1
-            if self.tail is not None:  # The newest; a live writer may have gone on since.
-                break
-        self._contents.close()
+        try:
+            while segment_no <= until:
+                path = segment_path(self.directory, segment_no)
+                if not path.exists() or self._is_spare(path, segment_no):
+                    break
+                yield from self._segment(path, segment_no)
+                segment_no += 1
+                if self.tail is not None:  # The newest; a live writer may have gone on since.
+                    break
+        finally:
+            self._contents.close()
         if self.tail is None:
             self.tail = self._sealed_tail(segment_no - 1)
         if segment_no <= until:

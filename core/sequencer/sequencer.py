@@ -128,6 +128,8 @@ def turn(loop_address: int) -> int:
     begun_ns = monotonic_ns()
     now_ns = begun_ns
     gauge(loop.counters, HEARTBEAT_NS, begun_ns)  # A turn lasts PYTHON_NS at the most.
+    # In ``relaxed`` the syncer is later than the batch, and the next batch may never come.
+    gauge(loop.counters, DURABLE_SEQUENCE, journal_at(loop.journal).durable_sequence)
     while now_ns - begun_ns < PYTHON_NS:
         if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
             collect(loop)
