@@ -59,7 +59,7 @@ class JournalMaker:
         self._flow, self._block = flow, block
         self._users = int(flow.records["user"].max()) + 1
         self.limits = limits_for(flow, self._users)
-        start = Start(data, JournalConfig(SYNC, self.limits, ENGINE_VERSION))
+        start = Start(data, JournalConfig(SYNC, self.limits, ENGINE_VERSION, allow_volatile=True))
         start.output.segment.unlink()
         self._start = start
         self.state = start.state
