@@ -54,7 +54,7 @@ test-release: compile  ## the core as it runs
 
 test-checked: setup  ## the core with bounds and invariants checked
 	@OUTCRY_JIT=checked $(BIN)/outcry compile
-	OUTCRY_JIT=checked $(PYTEST) $(MODES)
+	OUTCRY_JIT=checked $(PYTEST) -m "not slow" $(MODES)
 
 test-pure: setup  ## the core in plain Python, on small samples
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(MODES)

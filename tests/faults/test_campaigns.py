@@ -46,7 +46,7 @@ def count(name: str, few: str) -> str:
 
 
 def test_no_kill_of_any_process_loses_or_doubles_an_order() -> None:
-    kills = count("KILLS", "3")
+    kills = count("KILLS", "2")
     found = run("kills", "--count", kills, "--seed", "1")
     assert found["kills"] == int(kills)
     assert found["told_fresh"] > found["kills"]
@@ -58,19 +58,19 @@ def test_a_process_that_stands_still_for_a_while_loses_nothing() -> None:
 
 
 def test_a_system_call_that_fails_ends_the_core_and_nothing_that_was_answered_is_lost() -> None:
-    found = run("injection", "--count", count("INJECTIONS", "8"))
+    found = run("injection", "--count", count("INJECTIONS", "4"))
     assert found["injected"] >= found["cases"] // 2
 
 
 def test_a_power_cut_loses_nothing_that_was_durable() -> None:
-    cuts = count("CUTS", "8")
+    cuts = count("CUTS", "4")
     found = run("power", "--count", cuts, "--seed", "5")
     assert found["cuts"] == int(cuts)
     assert found["answered"] > 0
 
 
 def test_a_disk_that_ends_ends_the_core_and_nothing_that_was_answered_is_lost() -> None:
-    ends = count("ENDS", "3")
+    ends = count("ENDS", "2")
     assert run("space", "--count", ends)["cases"] == int(ends)
 
 

@@ -73,7 +73,7 @@ def test_beside_a_writer_nothing_is_taken_for_damage(data: Path, config: object)
     os.read(reader, 1)
     try:
         seen = 0
-        for _ in range(3 if PURE else 40):
+        for _ in range(3 if PURE else 12):
             found = verify(data)
             assert found.live
             assert found.last_sequence >= seen
