@@ -18,7 +18,7 @@ from tests.e2e.history import FRESH, NEVER, REJECTED, REPEATED
 from tests.e2e.judge import judge
 from tests.e2e.traders import Crowd
 
-KILLS = int(os.environ.get("OUTCRY_KILLS", "20"))
+KILLS = int(os.environ.get("OUTCRY_KILLS", "12"))
 CLIENTS = 12
 USERS = 5
 PAUSE_S = 0.002
