@@ -1,6 +1,6 @@
 """SIGKILL at random moments under load: no acknowledged order is lost, none is doubled.
 
-OUTCRY_KILLS=N  how often the core is killed (default 20); each kill costs two to four seconds.
+OUTCRY_KILLS=N  how often the core is killed (default 12); each kill costs two to four seconds.
 """
 
 import asyncio
