@@ -59,6 +59,7 @@ def up(
     durability: Annotated[str | None, typer.Option(help="sync or relaxed.")] = None,
     postgres: Annotated[str, typer.Option(help="embedded, off, or a DSN.")] = "off",
     dev: Annotated[bool, typer.Option("--dev", help="Development on loopback.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="The core alone on the best CPU.")] = False,
 ) -> None:
     """Start the exchange; Ctrl-C stops it."""
     for option, value in (("--fix", fix), ("--postgres", postgres)):
@@ -68,6 +69,8 @@ def up(
     flags |= _flags(("journal.durability", "--durability", durability))
     if dev:
         flags["dev.enabled"] = ("--dev", "true")
+    if pin:
+        flags["core.pin"] = ("--pin", "auto")
     loaded = _load(config, flags)
     from tools import config_limits
     from tools import up as exchange
