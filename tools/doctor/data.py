@@ -189,6 +189,8 @@ def _commands(where: Where, look: Look) -> int:
 
 def _seen(where: Where, *, is_live_enough: bool = False) -> tuple[Look, Found | None]:
     """The look, and what to say instead when there is nothing to see."""
+    if not where.data.is_dir() or not any(where.data.iterdir()):
+        return Look(), skip(NOTHING)
     if not where.is_warm:
         return Look(), skip(NOT_COMPILED)
     look = where.look

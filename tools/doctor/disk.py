@@ -20,14 +20,14 @@ class Synced(NamedTuple):
     writes: int
 
 
-def measure(directory: Path) -> Synced:
+def measure(directory: Path, writes: int = WRITES) -> Synced:
     """Write and sync blocks in a file without a name, which nobody sees; raises OSError."""
     from core.journal.appender import DIRECT
     from core.journal.probe import measure as probe
 
     fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        taken = probe(fd, Path(f"/proc/self/fd/{fd}"), WRITES, BUDGET_NS)
+        taken = probe(fd, Path(f"/proc/self/fd/{fd}"), writes, BUDGET_NS)
     finally:
         os.close(fd)
     mode = min(taken, key=lambda one: statistics.median(taken[one]))

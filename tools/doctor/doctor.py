@@ -25,6 +25,7 @@ GROUPS: Final = {
 SET_UP: Final = "make setup"
 COLORS: Final = {"ok": "green", "warn": "yellow", "fail": "red", "skip": "dim"}
 NICE: Final = 19
+FILE_WIDTH: Final = 120  # Of a table that does not go to a terminal.
 
 
 def examine(where: Where) -> dict[str, list[Found]]:
@@ -110,7 +111,7 @@ def show(found: dict[str, list[Found]], said: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
     for line in said:
         console.print(line, markup=False)
     table = Table(box=None, padding=(0, 1), show_header=False)

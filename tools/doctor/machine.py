@@ -5,7 +5,7 @@ import resource
 from collections.abc import Callable
 from typing import Final
 
-from tools.doctor.found import Found, fail, ok, size_text, skip, warn
+from tools.doctor.found import WARN, Found, fail, ok, size_text, skip, warn
 from tools.doctor.where import Ticks, Where
 from tools.pinning import best_cpu, cpu_text, isolated, siblings
 
@@ -254,14 +254,14 @@ def locked_memory(where: Where) -> Found:
     """The exchange locks no memory, so the limit matters only where something swaps."""
     soft, _ = where.limit_of(resource.RLIMIT_MEMLOCK)
     text = f"{_limit_text(soft, size_text)} may be locked"
-    _, swap_bytes = _swap(where)
-    if swap_bytes and soft != resource.RLIM_INFINITY and soft < where.state_bytes:
+    is_limited = soft != resource.RLIM_INFINITY and soft < where.state_bytes
+    if is_limited and swap(where).verdict == WARN:
         return warn(
             f"{text}, the tables have {size_text(where.state_bytes)}, and there is swap: nothing "
             "keeps them in memory",
             "swapoff -a, or MemorySwapMax=0 of its systemd unit (it locks nothing itself)",
         )
-    return ok(f"{text}; {'there is swap' if swap_bytes else 'no swap, so none has to be'}")
+    return ok(f"{text}; nothing swaps, so none has to be")
 
 
 def _limit_text(limit: int, text: Callable[[int], str] = str) -> str:
