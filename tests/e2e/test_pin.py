@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.exchange import Exchange, outcry
-from tools.doctor import leftovers
+from tests.e2e.exchange import Exchange
+from tools import top
+from tools.config_layers import read
+from tools.doctor import doctor, leftovers
+from tools.doctor.where import Where
 from tools.pinning import choose, cpu_list, usable_cpus
 
 NICE = -10
@@ -51,21 +54,21 @@ def test_the_core_has_its_cpu_and_everything_else_the_others(exchange: Exchange)
     nice = NICE if "not permitted" not in log else 0
     assert os.getpriority(os.PRIO_PROCESS, pids["core"]) == nice
     assert os.getpriority(os.PRIO_PROCESS, pids["http"]) == 0
-    told = json.loads(outcry("top", "--json", "--data", str(exchange.data)).out)
-    assert (told["core_cpus"], told["core_nice"]) == (str(pinning.core), nice)
+    assert top.place_of(pids["core"]) == {"core_cpus": str(pinning.core), "core_nice": nice}
 
 
 def test_doctor_beside_a_live_exchange_changes_nothing_and_sees_it(exchange: Exchange) -> None:
     before = _files(exchange.data)
     settings = {**exchange.settings, "core.pin": "auto", "http.listen": exchange.address}
-    done = outcry("doctor", "--json", "--data", str(exchange.data), settings=settings)
-    told = json.loads(done.out.splitlines()[-1])
-    found = {row["name"]: row for row in told["checks"]}
-    ours = ("in_use", "http_port", "journal", "snapshots", "fits", "next_start", "kernels")
-    assert {name: found[name]["verdict"] for name in ours} == dict.fromkeys(ours, "ok"), found
-    assert f"outcry up is process {exchange.supervisor}" in found["in_use"]["found"]
-    assert found["http_port"]["found"].endswith(f"own (process {exchange.pids()['http']})")
-    assert "a block, the mean of" in found["sync_time"]["found"]
+    flags = {key: ("test", text) for key, text in settings.items()}
+    where = Where(*read(None, flags, {}), exchange.data)
+    found = {one.name: one for some in doctor.examine(where).values() for one in some}
+    good = ("configuration", "kernels", "in_use", "http_port", "journal", "next_start")
+    assert {name: found[name].verdict for name in good} == dict.fromkeys(good, "ok"), found
+    assert f"outcry up is process {exchange.supervisor}" in found["in_use"].found
+    assert found["http_port"].found.endswith(f"own (process {exchange.pids()['http']})")
+    assert "a block, the mean of" in found["sync_time"].found
+    assert found["last_stop"].verdict == "skip"
     assert exchange.is_ready()
     assert _files(exchange.data) == before
     rings = {path.name for path in exchange.segments()}
@@ -74,9 +77,10 @@ def test_doctor_beside_a_live_exchange_changes_nothing_and_sees_it(exchange: Exc
 
 
 def _files(data: Path) -> set[str]:
-    """Names of everything but what the replayer and the preparer make meanwhile."""
+    """Names of everything but what the exchange itself makes while it runs."""
+    own = {"events", "snapshots", "witness"}
     return {
         str(path.relative_to(data))
         for path in data.rglob("*")
-        if not path.name.endswith((".seg", ".tmp", ".new")) and "snapshots" not in path.parts
+        if not path.name.endswith((".seg", ".tmp", ".new")) and not own & set(path.parts)
     }

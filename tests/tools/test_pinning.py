@@ -66,7 +66,7 @@ def test_one_cpu_cannot_be_shared_out(tmp_path: Path) -> None:
 def test_a_cpu_by_its_number_is_taken_or_refused(tmp_path: Path) -> None:
     found = choose("0", 0, machine(tmp_path), {0, 1, 2})
     assert found == Pinning(0, frozenset({1, 2}), 0, "core.pin")
-    with pytest.raises(Stop, match="expected one of the CPUs 0-2, .* got 7"):
+    with pytest.raises(Stop, match=r"expected one of the CPUs 0-2, .* got 7"):
         choose("7", 0, machine(tmp_path), {0, 1, 2})
 
 

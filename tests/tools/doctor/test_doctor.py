@@ -1,48 +1,51 @@
 """The command: every check once, as a table or one object, and its exit code."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.tools.doctor.ground import ground
+from tools.cli import app
 from tools.doctor import doctor
-from tools.doctor.found import Found, ok, size_text, time_text, warn
+from tools.doctor.found import VERDICTS, Found, ok, size_text, time_text, warn
+from tools.doctor.running import Running
 from tools.doctor.where import Where
 
-ROOT = Path(__file__).resolve().parents[3]
 
-
-def test_development_that_others_reach_fails_with_78_and_one_object(tmp_path: Path) -> None:
-    settings = {
-        "OUTCRY__DEV__ENABLED": "true",
-        "OUTCRY__HTTP__LISTEN": "0.0.0.0:0",
-        "OUTCRY__CORE__PIN": "nowhere",
-    }
-    words = ["doctor", "--data", str(tmp_path / "data"), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.cli", *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (78, "")
-    told = json.loads(done.stdout.splitlines()[-1])
+def test_development_that_others_reach_fails_with_78_and_one_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # No outcry.toml there.
+    monkeypatch.setenv("OUTCRY__DEV__ENABLED", "true")
+    monkeypatch.setenv("OUTCRY__HTTP__LISTEN", "0.0.0.0:0")
+    monkeypatch.setenv("OUTCRY__CORE__PIN", "nowhere")
+    data = tmp_path / "data"
+    assert app(["doctor", "--data", str(data), "--json"], standalone_mode=False) == 78
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
     verdicts = {row["name"]: row["verdict"] for row in told["checks"]}
     assert verdicts["bind_address"] == "fail"
     assert verdicts["configuration"] == "fail"
     assert "core.pin: expected off, auto" in told["checks"][0]["found"]
-    counted = {
-        verdict: list(verdicts.values()).count(verdict) for verdict in set(verdicts.values())
-    }
-    assert {name: told[name] for name in counted} == counted
+    given = list(verdicts.values())
+    assert [told[name] for name in VERDICTS] == [given.count(name) for name in VERDICTS]
     assert {row["group"] for row in told["checks"]} == set(doctor.GROUPS)
-    assert not (tmp_path / "data").exists()
+    assert not data.exists()
+
+
+def test_beside_a_live_exchange_it_takes_what_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(doctor, "examine", lambda _: {})
+    monkeypatch.setattr(doctor, "be_nice", lambda: asked.append("nice"))
+    where = ground(tmp_path)
+    doctor.run(where, mend=False, as_json=True)
+    assert asked == []
+    where.__dict__["running"] = Running({"core": 7}, frozenset({7}))
+    doctor.run(where, mend=False, as_json=True)
+    assert asked == ["nice"]
+    assert capsys.readouterr().out
 
 
 def test_nothing_failed_is_0_and_a_warning_is_no_failure(

@@ -1,4 +1,4 @@
-"""Processors, clock and memory: each check over a machine where all is well, and over its faults."""
+"""Processors, clock, memory: each check where all is well, and over planted faults."""
 
 import resource
 from collections.abc import Callable

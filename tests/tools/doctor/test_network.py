@@ -53,7 +53,7 @@ def test_an_address_that_is_not_of_this_machine(tmp_path: Path, listen: str, wor
         ("nowhere", "false", "skip", "no address", ""),
     ],
 )
-def test_dev_sign_in_is_for_this_machine_only(  # noqa: PLR0913  A row of the table.
+def test_dev_sign_in_is_for_this_machine_only(
     tmp_path: Path, listen: str, dev: str, verdict: str, words: str, mend: str
 ) -> None:
     where = ground(tmp_path, settings={"http.listen": listen, "dev.enabled": dev})

@@ -20,6 +20,7 @@ from tools.doctor.running import Running
 from tools.doctor.where import Where
 
 OLD_S: Final = 600.0
+RELAXED: Final = {"journal.durability": "relaxed"}
 MOUNTED: Final = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:9 / {} {} - {} {} rw{}"
 
 
@@ -153,27 +154,21 @@ def test_the_data_directory_can_be_made_and_written(
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "settings", "verdict", "words", "mend"),
+    ("mount", "settings", "verdict", "words", "mend"),
     [
-        ("ext4", "rw", {}, "ok", "ext4 on /dev/vdb", ""),
-        ("tmpfs", "rw", {}, "fail", "sync is refused", "--durability relaxed"),
-        ("tmpfs", "rw", {"journal.durability": "relaxed"}, "warn", "gone when", "--data DIR"),
-        ("tmpfs", "rw", {"journal.allow_volatile": "true"}, "warn", "gone when", "--data DIR"),
-        ("nfs4", "rw", {}, "warn", "over a network", "--data DIR"),
-        ("overlay", "rw", {}, "warn", "layer of a container", "docker run -v"),
-        ("xfs", "ro,noatime", {}, "fail", "read-only", "remount,rw"),
+        ("ext4", {}, "ok", "ext4 on /dev/vdb", ""),
+        ("tmpfs", {}, "fail", "sync is refused", "--durability relaxed"),
+        ("tmpfs", {"journal.durability": "relaxed"}, "warn", "gone when", "--data DIR"),
+        ("tmpfs", {"journal.allow_volatile": "true"}, "warn", "gone when", "--data DIR"),
+        ("nfs4", {}, "warn", "over a network", "--data DIR"),
+        ("overlay", {}, "warn", "layer of a container", "docker run -v"),
+        ("xfs ro,noatime", {}, "fail", "read-only", "remount,rw"),
     ],
 )
 def test_the_file_system_under_the_journal(
-    tmp_path: Path,
-    kind: str,
-    options: str,
-    settings: dict[str, str],
-    verdict: str,
-    words: str,
-    mend: str,
+    tmp_path: Path, mount: str, settings: dict[str, str], verdict: str, words: str, mend: str
 ) -> None:
-    where = ground(tmp_path, mounted(tmp_path, kind, options), settings)
+    where = ground(tmp_path, mounted(tmp_path, *mount.split()), settings)
     expect(storage.file_system, where, verdict, words, mend)
 
 
@@ -257,9 +252,6 @@ def test_what_the_power_may_take(tmp_path: Path) -> None:
     expect(storage.power_loss, relaxed, "warn", "nobarrier", "remount")
     lying = ground(tmp_path, measure=lambda _: Synced("fdatasync", 2_000, 9_000, 256))
     expect(storage.power_loss, lying, "warn", "no disk is that fast", "cache mode")
-
-
-RELAXED: Final = {"journal.durability": "relaxed"}
 
 
 def test_every_check_is_run() -> None:
