@@ -48,11 +48,11 @@ def test_the_sibling_of_the_cores_cpu_stays_free_where_enough_are_left(tmp_path:
     four = machine(tmp_path / "four", pairs=((0, 2), (1, 3)))
     found = choose("auto", 0, four, {0, 1, 2, 3})
     assert found is not None
-    assert (found.core, found.others) == (3, {0, 2})
+    assert (found.core, found.others) == (3, frozenset({0, 2}))
     two = machine(tmp_path / "two", pairs=((0, 1),))
     found = choose("auto", 0, two, {0, 1})
     assert found is not None
-    assert (found.core, found.others) == (1, {0})
+    assert (found.core, found.others) == (1, frozenset({0}))
 
 
 def test_one_cpu_cannot_be_shared_out(tmp_path: Path) -> None:
