@@ -134,6 +134,8 @@ class Pin:
     def _try(self, do: Callable[[], object]) -> None:
         try:
             do()
+        except ProcessLookupError:  # A thread that has just ended.
+            return
         except OSError as error:
             say(f"not pinned to CPU {self._cpu} at nice {self._nice}: {error.strerror}")
 

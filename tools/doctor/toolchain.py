@@ -83,7 +83,7 @@ def uvloop(where: Where) -> Found:
         module = importlib.import_module("uvloop")
     except ImportError as error:
         return fail(f"cannot be imported: {error}; no adapter starts", SET_UP)
-    return ok(f"uvloop {module.__version__}")
+    return ok(module.__version__)
 
 
 def kernels(where: Where) -> Found:
