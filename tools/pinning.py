@@ -137,3 +137,18 @@ def nice_allowed(nice: int, status: str, nice_limit: int) -> bool:
     match = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
     has_capability = match is not None and bool(int(match[1], 16) >> CAP_SYS_NICE & 1)
     return nice >= 0 or has_capability or nice >= 20 - nice_limit
+
+
+class Place(NamedTuple):
+    """Where the first thread of a process may run, and how it stands against others."""
+
+    cpus: str
+    nice: int
+
+
+def place_of(pid: int) -> Place:
+    """As the kernel has it now; "none" of a process that has just died."""
+    try:
+        return Place(cpu_text(os.sched_getaffinity(pid)), os.getpriority(os.PRIO_PROCESS, pid))
+    except ProcessLookupError:
+        return Place("none", 0)

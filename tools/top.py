@@ -4,7 +4,6 @@ Everything is mapped read-only through DATA/run/core.json; nobody in the exchang
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from core.journal.segments import SEGMENT_NAME, journal_directory
 from core.messages import COMMAND_NAMES
 from core.shm import INBOUND, OUTPUT, REPLIES, Segment, SegmentError, attach
 from tools import exits
-from tools.pinning import cpu_text
+from tools.pinning import place_of
 from tools.ring_dump import header_of
 from tools.supervisor import RESTARTS_NAME
 
@@ -86,20 +85,11 @@ class Watched:
             "position": output["position"],
             "output_capacity": output["capacity"],
             "core_sleeping": bool(output["sleeping"]),
-            **place_of(self.core.pid),
+            "place": place_of(self.core.pid),
             "gateways": gateways,
             "spares": spares(self._data, values["segment_no"]),
             "restarts": restarts(self._data),
         }
-
-
-def place_of(pid: int) -> Row:
-    """The CPUs on which the first thread of a process may run, and its nice value."""
-    try:
-        cpus = os.sched_getaffinity(pid)
-        return {"core_cpus": cpu_text(cpus), "core_nice": os.getpriority(os.PRIO_PROCESS, pid)}
-    except ProcessLookupError:  # It has just died.
-        return {"core_cpus": "none", "core_nice": 0}
 
 
 def spares(data: Path, segment_no: int) -> int:
@@ -172,8 +162,8 @@ def figures(core: CoreFile, before: Row, now: Row) -> Row:
         "sleeps_per_s": rate("sleeps"),
         "wake_ups_per_s": rate("wake_ups"),
         "core_sleeping": now["core_sleeping"],
-        "core_cpus": now["core_cpus"],
-        "core_nice": now["core_nice"],
+        "core_cpus": now["place"].cpus,
+        "core_nice": now["place"].nice,
         "longest_cycle_ns": values["longest_cycle_ns"],
         "longest_cycle_1s_ns": values["longest_cycle_1s_ns"],
         **_replayer(values),

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.exchange import Exchange
-from tools import top
 from tools.config_layers import read
 from tools.doctor import doctor, leftovers
 from tools.doctor.where import Where
-from tools.pinning import choose, cpu_list, usable_cpus
+from tools.pinning import choose, cpu_list, place_of, usable_cpus
 
 NICE = -10
 
@@ -54,7 +53,7 @@ def test_the_core_has_its_cpu_and_everything_else_the_others(exchange: Exchange)
     nice = NICE if "not permitted" not in log else 0
     assert os.getpriority(os.PRIO_PROCESS, pids["core"]) == nice
     assert os.getpriority(os.PRIO_PROCESS, pids["http"]) == 0
-    assert top.place_of(pids["core"]) == {"core_cpus": str(pinning.core), "core_nice": nice}
+    assert place_of(pids["core"]) == (str(pinning.core), nice)
 
 
 def test_doctor_beside_a_live_exchange_changes_nothing_and_sees_it(exchange: Exchange) -> None:

@@ -37,21 +37,23 @@ def cpus(where: Where) -> Found:
 
 def quota(where: Where) -> Found:
     """No limit of CPU time stops the processes in the middle of something."""
-    text = where.cgroup("cpu.max", "cpu.cfs_quota_us")
-    words = (text or "max").split()
-    if words[0] in ("max", "-1"):
+    shares = [
+        int(words[0]) / int(words[1] if len(words) > 1 else _period(where))
+        for text in where.cgroup("cpu.max", "cpu.cfs_quota_us")
+        if (words := text.split())[0] not in ("max", "-1")
+    ]
+    if not shares:
         return ok("no limit of CPU time")
-    period = int(words[1]) if len(words) > 1 else _period(where)
     return warn(
-        f"{int(words[0]) / period:.1f} CPUs in each {period // 1_000} ms: when they are used up, "
-        "everything stands still to the end of the period",
+        f"{min(shares):.1f} CPUs: when they are used up, everything stands still to the end of the "
+        "period, for tens of ms",
         "docker run without --cpus (--cpuset-cpus instead); systemd: CPUQuota= (empty)",
     )
 
 
 def _period(where: Where) -> int:
-    text = where.cgroup("cpu.max", "cpu.cfs_period_us")
-    return int(text) if text and text.isdigit() else 100_000
+    periods = where.cgroup("cpu.max", "cpu.cfs_period_us")
+    return int(periods[0]) if periods and periods[0].isdigit() else 100_000
 
 
 def isolated_cpu(where: Where) -> Found:
@@ -227,9 +229,9 @@ def memory(where: Where) -> Found:
     if match is None:
         return skip("the kernel does not show it")
     available = int(match[1]) << 10
-    limit = where.cgroup("memory.max", "memory.limit_in_bytes")
-    if limit and limit.isdigit():
-        available = min(available, int(limit))
+    for limit in where.cgroup("memory.max", "memory.limit_in_bytes"):
+        if limit.isdigit():
+            available = min(available, int(limit))
     engines = 2 if where.config.replayer.enabled else 1
     need = engines * where.state_bytes + (1 + where.config.http.workers) * ADAPTER_BYTES
     text = f"{size_text(available)} available, the exchange needs about {size_text(need)}"

@@ -202,24 +202,23 @@ class Where:
             return None
         return chosen.core if chosen else None
 
-    def cgroup(self, name: str, old: str) -> str | None:
-        """The file ``name`` of our control group (version 2), or ``old`` (version 1)."""
+    def cgroup(self, name: str, old: str) -> list[str]:
+        """The file ``name`` of our control group and of those above it (version 2), or of ``old``
+        (version 1), innermost first."""
+        controller = old.partition(".")[0]
+        found = []
         for line in (self.text("proc/self/cgroup") or "").splitlines():
             _, controllers, place = line.split(":", 2)
-            place = place.strip("/")
-            controller = old.partition(".")[0]
             if controller in controllers.split(","):
-                path = f"sys/fs/cgroup/{controller}"
-                found = self.text(f"{path}/{place}/{old}") or self.text(f"{path}/{old}")
+                top, wanted = f"sys/fs/cgroup/{controller}", old
             elif not controllers:
-                found = self.text(f"sys/fs/cgroup/{place}/{name}") or self.text(
-                    f"sys/fs/cgroup/{name}"
-                )
+                top, wanted = "sys/fs/cgroup", name
             else:
                 continue
-            if found is not None:
-                return found
-        return None
+            inner = Path(place.strip("/"))
+            texts = (self.text(f"{top}/{group}/{wanted}") for group in (inner, *inner.parents))
+            found += [text for text in texts if text is not None]
+        return found
 
 
 def is_writable(directory: Path) -> bool:

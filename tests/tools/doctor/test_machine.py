@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from core import wake
 from tests.tools.doctor.ground import CLOCK, CPU, THP, expect, ground
 from tools.doctor import machine
 from tools.doctor.found import Found
@@ -23,7 +24,7 @@ FAULTS: Final[list[tuple[Any, ...]]] = [
     (
         machine.quota,
         {"sys/fs/cgroup/user.slice/cpu.max": "150000 100000"},
-        *({}, {}, "warn", "1.5 CPUs in each 100 ms", "CPUQuota="),
+        *({}, {}, "warn", "1.5 CPUs", "CPUQuota="),
     ),
     (
         machine.quota,
@@ -33,6 +34,11 @@ FAULTS: Final[list[tuple[Any, ...]]] = [
             "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
         },
         *({}, {}, "warn", "0.5 CPUs", "--cpus"),
+    ),
+    (
+        machine.quota,
+        {"proc/self/cgroup": "0::/user.slice/mine", "sys/fs/cgroup/cpu.max": "200000 100000"},
+        *({}, {}, "warn", "2.0 CPUs", "CPUQuota="),
     ),
     (machine.isolated_cpu, {f"{CPU}/isolated": ""}, {}, {}, "warn", "none", "isolcpus=3"),
     (machine.isolated_cpu, {}, {"core.pin": "off"}, {}, "warn", "not on it", "outcry up --pin"),
@@ -128,6 +134,10 @@ def test_a_planted_fault_is_found_and_its_mending_named(
 ) -> None:
     check, files, settings, fields, *said = planted
     expect(check, ground(tmp_path, files, settings, **fields), *said)
+
+
+def test_from_so_many_cpus_on_a_core_may_spin_as_in_the_core() -> None:
+    assert machine.SPIN_CPUS_MIN == wake.SPIN_CPUS_MIN
 
 
 def test_every_check_has_a_planted_fault() -> None:

@@ -1,6 +1,7 @@
 """Shared memory, leftovers of dead exchanges, the disk under the journal."""
 
 import errno
+import json
 import mmap
 import os
 import subprocess
@@ -79,14 +80,22 @@ def segments(where: Where, uuid8: str, *, old: bool = True, beat_ns: int = 0) ->
     return paths
 
 
-def test_what_a_killed_exchange_left_is_found_and_mended(tmp_path: Path) -> None:
+def test_what_a_killed_exchange_left_is_found_and_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     where = ground(tmp_path)
     expect(storage.dead_runs, where, "ok", "nothing")
     paths = segments(where, "0123abcd")
     foreign = where.shm / "outcry-notes.txt"
     foreign.write_text("not a segment")
     expect(storage.dead_runs, where, "warn", "outcry-0123abcd-4-*", "outcry doctor --mend")
-    assert doctor.mend_all(where) == [f"removed {path}" for path in paths]
+    monkeypatch.setattr(doctor, "examine", lambda _: {})
+    assert doctor.run(where, mend=False, as_json=True) == 0
+    assert all(path.exists() for path in paths)
+    capsys.readouterr()
+    assert doctor.run(where, mend=True, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["mended"] == [f"removed {path}" for path in paths]
     assert [path.name for path in where.shm.iterdir()] == [foreign.name]
     expect(storage.dead_runs, where, "ok", "nothing")
 
