@@ -1,9 +1,16 @@
 """Which CPU the core gets, and who may raise its priority."""
 
+import os
+import resource
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from core.limits import SMALL
+from core.sequencer.__main__ import Pin
+from tools import up
+from tools.config import Config, Core
 from tools.exits import Stop
 from tools.pinning import Pinning, choose, cpu_list, cpu_text, nice_allowed, usable_cpus
 
@@ -83,3 +90,47 @@ def test_a_lower_nice_value_needs_the_capability_or_the_limit() -> None:
     assert nice_allowed(-10, "CapEff:\t0000000000000000\n", 30)
     assert not nice_allowed(-10, "CapEff:\t0000000000000000\n", 29)
     assert nice_allowed(0, "", 0)
+
+
+def test_only_the_core_is_told_its_cpu() -> None:
+    pinning = Pinning(3, frozenset({0, 1}), -10, "isolated")
+    found = {spec.name: spec.argv for spec in up.specs(Config(), SMALL, "127.0.0.1:1", pinning)}
+    assert found["core"][-4:] == ("--cpu", "3", "--nice", "-10")
+    assert not [name for name, argv in found.items() if "--cpu" in argv and name != "core"]
+    unpinned = {spec.name: spec.argv for spec in up.specs(Config(), SMALL, "127.0.0.1:1")}
+    assert "--cpu" not in unpinned["core"]
+
+
+def test_where_a_nice_value_is_not_permitted_the_core_is_pinned_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = msgspec.structs.replace(Config(), core=Core(pin="auto", nice=-5))
+    monkeypatch.setattr(up, "usable_cpus", lambda: {0, 1})
+    monkeypatch.setattr(up, "nice_allowed", lambda nice, status, limit: True)
+    found = up.find_pinning(config)
+    assert found is not None
+    assert found.nice == -5
+    monkeypatch.setattr(up, "nice_allowed", lambda nice, status, limit: False)
+    assert up.find_pinning(config) == found._replace(nice=0)
+    assert up.find_pinning(Config()) is None
+    assert resource.getrlimit(up.RLIMIT_NICE)[0] >= -1
+
+
+def test_a_core_that_may_not_be_pinned_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[int, set[int]]] = []
+
+    def refuse(thread: int, cpus: set[int]) -> None:
+        asked.append((thread, cpus))
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    Pin(-1, 0).serve()
+    assert asked == []
+    here = os.sched_getaffinity(0)
+    Pin(5, 0).serve()
+    assert asked[0] == (0, here | {5})
+    assert (os.getpid(), {5}) in asked
+    assert all(cpus in ({5}, here | {5}, here) for _, cpus in asked)
+    assert "core: not pinned to CPU 5 at nice 0: Operation not permitted" in capsys.readouterr().err
