@@ -12,10 +12,11 @@ from typing import Any, Final
 import pytest
 
 from core.journal.errors import Fault
+from core.journal.layout import SYNC
 from core.journal.segments import segment_path
 from core.sequencer import engine
 from replay import snapshots
-from tests.replay.live import Live
+from tests.replay.live import JOURNAL, Live
 from tests.replay.market import ALICE, order, scripted, setting_up
 from tests.tools.doctor.ground import expect, ground
 from tools.doctor import data as checks
@@ -23,7 +24,7 @@ from tools.doctor import journal as looking
 from tools.doctor.running import Running, flock_holders
 from tools.doctor.where import Where
 
-SEGMENT_ORDERS: Final = 2_050  # One block of 512 bytes each: more than a segment of 1 MiB.
+SEGMENT_ORDERS: Final = 280  # One block of 4 KiB each: more than a segment of 1 MiB.
 RELAXED: Final = {"journal.durability": "relaxed"}
 
 
@@ -50,7 +51,7 @@ def journal_of(place: Path) -> Path:
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal of two segments and more, with a snapshot at its end."""
     place = tmp_path_factory.mktemp("long")
-    live = Live(place / "data")
+    live = Live(place / "data", JOURNAL._replace(durability=SYNC))
     live.send(setting_up())
     live.send(order(ALICE, f"n-{number}", 1, 1, 5_000) for number in range(SEGMENT_ORDERS))
     live.close()
