@@ -279,7 +279,7 @@ def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> lis
     if code == 0:
         report.counts["went_on"] += 1
     if said:
-        wrong = [line for line in said if "ALARM" in line and not _is_of(line, hit)]
+        wrong = [line for line in said if "ALARM" in line and not is_of(line, hit)]
         return [f"{told}: {wrong}"] if code == 0 and wrong else []
     for name, is_one in SILENT.items():
         if is_one(case, hit):
@@ -288,8 +288,10 @@ def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> lis
     return [f"it said nothing of {told}"]
 
 
-def _is_of(alarm: str, hit: Call) -> bool:
-    """Does an alarm name the file that failed?  Not the journal: nothing in that has changed."""
+def is_of(alarm: str, hit: Call) -> bool:
+    """Is it an alarm about the file that failed?  Never one that ends the following: the journal
+    is as it was.
+    """
     return any(path in alarm for path in FILE.findall(hit.text)) and "from here on" not in alarm
 
 
