@@ -256,6 +256,10 @@ def _module(name: str) -> list[str]:
 
 def compile_in_process() -> None:
     """For commands that run kernels themselves: compile in a process of its own, then return."""
+    from tools.compile import is_compiled  # Loads the compiler, which these commands load anyway.
+
+    if is_compiled():
+        return
     process = subprocess.run([*_module("tools.compile"), "--quiet"], check=False)
     if process.returncode:
         raise exits.Stop(
