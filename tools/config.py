@@ -69,6 +69,7 @@ class Core(Struct, frozen=True, forbid_unknown_fields=True):
     """The core process."""
 
     idle: Literal["spin", "hybrid", "block"] = "hybrid"
+    stages: bool = True
     extra_gateways: str = ""
 
 

@@ -37,6 +37,7 @@ COMMENTS: Final = {
     "events.keep_bytes": "size above which the oldest events are deleted",
     "core": "The core process.",
     "core.idle": "spin: lowest latency, one core busy; hybrid: spin briefly, then sleep; block",
+    "core.stages": "stamp every command at each stage: outcry top, GET /v1/admin/stages, /metrics",
     "core.extra_gateways": 'rings for producers that are no part of Outcry, such as "flow.0"',
     "limits": (
         "Rows per table, fixed when the data directory is made; a change later needs `outcry "

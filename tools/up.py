@@ -45,6 +45,8 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         *("--gateways", ",".join(gateway_names(config))),
         *("--limits", json.dumps(limits._asdict())),
     ]
+    if config.core.stages:
+        core.append("--stages")
     prepare = [*_module("core.journal.prepare"), "--data", data]
     prepare += ["--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)]
     prepare += ["--durability", journal.durability]
