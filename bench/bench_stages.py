@@ -1,14 +1,16 @@
 """Stage x percentile of a running core, and what stamping costs.
 
-Two cores run, one that stamps and one that does not, on the same processor; whoever has nothing to
-do sleeps.  A producer on the other processor drives them in turn through its ring: one command in
-flight, whose answer is waited for (``round_trip``), then as many as the ring takes
-(``ns_per_command``).  Orders come in pairs, one that rests and one that takes it.  The table is of
-the commands that were alone.  ``relaxed``, so that no disk is measured.
+Two cores run, one that stamps and one that does not, on one processor; whichever has nothing to do
+sleeps.  A producer on the other processor drives them in turn.  ``round_trip``: one command in
+flight, whose answer is waited for; the table is of these.  ``ns_per_command``: a stopped core goes
+on and finds full blocks in its ring; its time on the processor, which other processes do
+not change.  Orders come in pairs, one that rests and one that takes it.  ``relaxed``, so that no
+disk is measured.
 """
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from bench.stages import Collected
 from core.atomics import load_word, spin_hint
 from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
-from core.counters import SEQUENCE, attach_counters, value_of
+from core.counters import attach_counters
 from core.jit import kernel
 from core.memory import store_i64
 from core.output import attach_output, position
@@ -41,31 +43,21 @@ Array = np.ndarray[Any, Any]
 GATEWAY: Final = "bench.0"
 PAIRS: Final = 256  # Slots of the batch that is sent again and again.
 TRIPS: Final = 2_000
-FLOOD: Final = 60_000
-CLOCK_EVERY: Final = 16  # Commands of a flood that share one reading of the clock.
+TRIPS_NS: Final = 100_000_000  # On a busy machine fewer trips.
+QUEUE: Final = 12_800  # Commands that a core finds: full blocks of 256.
 SPINS_MAX: Final = 1 << 31
 START_S: Final = 60.0
+APPLIED_S: Final = 60.0
+PROCESS_CLOCK: Final = 2  # Of a clock id: processor time of all threads of a process.
 CORE_CPU: Final = 1
 PRODUCER_CPU: Final = 0
 
 
 @kernel
-def send(inbound: int, slot: int, sleeping_at: int, fd: int) -> int:
-    """Offer one command when there is room, and wake the core if it sleeps; 0: it is stuck."""
-    spins = 0
-    while offer(inbound, slot, 1, 0) == 0:
-        spin_hint()
-        spins += 1
-        if spins > SPINS_MAX:
-            return 0
-    wake(sleeping_at, fd)
-    return 1
-
-
-@kernel
 def trips(ends: int, slots: int, count: int, sequence: int, taken: int) -> int:
-    """``count`` commands, one in flight, the first with ``sequence``; how long each took goes to
-    ``taken``.  ``ends``: see ``Driven``.  Returns how many."""
+    """At most ``count`` commands, one in flight, the first with ``sequence``; how long each took
+    goes to ``taken``.  ``ends``: see ``Driven``.  Returns how many fitted TRIPS_NS; -1: stuck."""
+    started_ns = monotonic_ns()
     inbound, output, stages = load_word(ends), load_word(ends + 8), load_word(ends + 16)
     sleeping_at, fd = load_word(ends + 24), load_word(ends + 32)
     for number in range(count):
@@ -74,44 +66,36 @@ def trips(ends: int, slots: int, count: int, sequence: int, taken: int) -> int:
         begun_ns = monotonic_ns()
         if stages != 0:
             mark(slot, begun_ns, monotonic_ns())
-        if send(inbound, slot, sleeping_at, fd) == 0:
-            return number
+        if offer(inbound, slot, 1, 0) == 0:
+            return -1
+        wake(sleeping_at, fd)
         spins = 0
         while position(output) == before:
             spin_hint()
             spins += 1
             if spins > SPINS_MAX:
-                return number
+                return -1
         done_ns = monotonic_ns()
         if stages != 0:
             stamp_out(stages, sequence + number, done_ns)
         store_i64(taken + number * 8, done_ns - begun_ns)
+        if done_ns - started_ns > TRIPS_NS and number & 1 == 1:
+            return number + 1
     return count
 
 
 @kernel
-def flood(ends: int, slots: int, count: int, words: int, last_sequence: int) -> int:
-    """``count`` commands as fast as the ring takes them, and wait until the last is applied;
-    nanoseconds, or -1."""
+def fill(ends: int, slots: int, count: int) -> int:
+    """Offer ``count`` commands to a core that does not read; how many found room."""
     inbound, stages = load_word(ends), load_word(ends + 16)
-    sleeping_at, fd = load_word(ends + 24), load_word(ends + 32)
-    begun_ns = monotonic_ns()
-    now_ns = begun_ns
     for number in range(count):
         slot = slots + (number & (PAIRS - 1)) * SLOT_BYTES
         if stages != 0:
-            if number & (CLOCK_EVERY - 1) == 0:
-                now_ns = monotonic_ns()
+            now_ns = monotonic_ns()
             mark(slot, now_ns, now_ns)
-        if send(inbound, slot, sleeping_at, fd) == 0:
-            return -1
-    spins = 0
-    while value_of(words, SEQUENCE) < last_sequence:
-        spin_hint()
-        spins += 1
-        if spins > SPINS_MAX:
-            return -1
-    return monotonic_ns() - begun_ns
+        if offer(inbound, slot, 1, 0) == 0:
+            return number
+    return count
 
 
 class Driven:
@@ -132,6 +116,7 @@ class Driven:
         if stages:
             self.stages = attach_stages(core.shm, core.epoch, writable=True)
         self._fd = open_fifo(data / "run", "core")
+        self._clock = ~self.process.pid << 3 | PROCESS_CLOCK
         self._ends = np.array(
             [
                 self._inbound.end,
@@ -168,24 +153,30 @@ class Driven:
             time.sleep(0.001)
 
     def trips(self, count: int) -> Array:
-        """Nanoseconds of each round trip."""
+        """Nanoseconds of each of at most ``count`` round trips, an even number of them."""
         ends, slots = int(self._ends.ctypes.data), int(self._slots.ctypes.data)
-        done = trips(ends, slots, count, self.sequence + 1, int(self._taken.ctypes.data))
-        self.sequence += count
-        self._check(int(done) == count)
-        return self._taken[:count].copy()
+        done = int(trips(ends, slots, count, self.sequence + 1, int(self._taken.ctypes.data)))
+        self.sequence += done
+        self._check(done > 0 and done % 2 == 0)
+        return self._taken[:done].copy()
 
-    def flood(self, count: int) -> float:
-        """Nanoseconds per command."""
+    def drained(self, count: int) -> float:
+        """Nanoseconds of processor time per command, for a core that finds ``count`` of them."""
         ends, slots = int(self._ends.ctypes.data), int(self._slots.ctypes.data)
-        self.sequence += count
-        taken_ns = flood(ends, slots, count, self.counters.words, self.sequence)
-        self._check(taken_ns > 0)
-        return float(taken_ns) / count
+        os.kill(self.process.pid, signal.SIGSTOP)
+        while _state(self.process.pid) != "T":
+            time.sleep(0.000_1)
+        offered = int(fill(ends, slots, count))
+        before_ns = time.clock_gettime_ns(self._clock)
+        os.kill(self.process.pid, signal.SIGCONT)
+        wake(self._output.sleeping_at, self._fd)
+        self.sequence += offered
+        self._check(offered == count)
+        return (time.clock_gettime_ns(self._clock) - before_ns) / count
 
     def _check(self, is_good: bool) -> None:  # noqa: FBT001
-        deadline = time.monotonic() + 1.0  # The counters come after the events.
-        while self.counters["sequence"] != self.sequence and time.monotonic() < deadline:
+        deadline = time.monotonic() + APPLIED_S
+        while self.counters["sequence"] < self.sequence and time.monotonic() < deadline:
             time.sleep(0.000_1)
         if not is_good or self.counters["sequence"] != self.sequence or self.counters["rejects"]:
             raise AssertionError(
@@ -195,6 +186,7 @@ class Driven:
 
     def close(self) -> None:
         """Stop the core."""
+        self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
         self.process.wait(30)
         os.close(self._fd)
@@ -226,7 +218,7 @@ def _measure(on: Driven, off: Driven, seconds: float) -> dict[str, Any]:
     both = {"on": on, "off": off}
     for driven in both.values():  # Compiled, and everything touched once.
         driven.trips(PAIRS)
-        driven.flood(PAIRS)
+        driven.drained(QUEUE)
     collected = Collected(on.stages, on.sequence)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in both}
     end = time.monotonic() + seconds
@@ -240,7 +232,7 @@ def _measure(on: Driven, off: Driven, seconds: float) -> dict[str, Any]:
                 {
                     "round_trip_p50_ns": float(np.percentile(trip_ns, 50)),
                     "round_trip_p99_ns": float(np.percentile(trip_ns, 99)),
-                    "ns_per_command": both[name].flood(FLOOD),
+                    "ns_per_command": both[name].drained(QUEUE),
                 }
             )
             if name == "on":  # The table is of the commands that were alone.
@@ -261,11 +253,15 @@ def _result(found: dict[str, list[dict[str, float]]], collected: Collected) -> d
         **fields,
         "ratio_max": 1.05,
         "rounds": len(on),
-        "trips": len(on) * TRIPS,
-        "commands": len(on) * FLOOD,
+        "commands": len(on) * QUEUE,
         "pinned": len(os.sched_getaffinity(0)) == 1,
         "stages": collected.table(),
     }
+
+
+def _state(pid: int) -> str:
+    """The state of a process: R, S, T, ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _pin(pid: int, cpu: int) -> None:
