@@ -207,7 +207,7 @@ class Exchange:
         return Problem("starting", "the core is starting; the request was not executed")
 
 
-STAMP: Final = "stamp"  # Of a request: its adapters.stamps.Stamp.
+STAMP: Final = web.RequestKey("stamp", Stamp)
 EXCHANGE: Final[web.AppKey[Exchange]] = web.AppKey("exchange", Exchange)
 
 
