@@ -41,6 +41,7 @@ from core.wake import open_fifo, wake
 Array = np.ndarray[Any, Any]
 
 GATEWAY: Final = "bench.0"
+DURABILITY: Final = "relaxed"
 PAIRS: Final = 256  # Slots of the batch that is sent again and again.
 TRIPS: Final = 2_000
 TRIPS_NS: Final = 100_000_000  # On a busy machine fewer trips.
@@ -103,7 +104,7 @@ class Driven:
 
     def __init__(self, data: Path, *, stages: bool) -> None:
         argv = [sys.executable, "-m", "core.sequencer", "--data", str(data), "--gateways", GATEWAY]
-        argv += ["--durability", "relaxed", "--idle", "hybrid", "--allow-volatile"]
+        argv += ["--durability", DURABILITY, "--idle", "hybrid", "--allow-volatile"]
         argv += ["--limits", json.dumps(LIMITS._asdict()), *(["--stages"] if stages else [])]
         self.process = subprocess.Popen(argv)
         self._data = data
@@ -237,12 +238,14 @@ def _measure(on: Driven, off: Driven, seconds: float) -> dict[str, Any]:
             )
             if name == "on":  # The table is of the commands that were alone.
                 collected.skip(on.sequence)
-    return _result(found, collected)
+    return _result(found, DURABILITY, collected.table())
 
 
-def _result(found: dict[str, list[dict[str, float]]], collected: Collected) -> dict[str, Any]:
+def _result(
+    found: dict[str, list[dict[str, float]]], durability: str, table: list[dict[str, Any]]
+) -> dict[str, Any]:
     on, off = found["on"], found["off"]
-    fields: dict[str, Any] = {"bench": "stages", "durability": "relaxed"}
+    fields: dict[str, Any] = {"bench": "stages", "durability": durability}
     for name in on[0]:
         ours, baseline = ([row[name] for row in rows] for rows in (on, off))
         ratio = statistics.median(a / b for a, b in zip(ours, baseline, strict=True))
@@ -255,7 +258,7 @@ def _result(found: dict[str, list[dict[str, float]]], collected: Collected) -> d
         "rounds": len(on),
         "commands": len(on) * QUEUE,
         "pinned": len(os.sched_getaffinity(0)) == 1,
-        "stages": collected.table(),
+        "stages": table,
     }
 
 

@@ -151,12 +151,14 @@ class _Late(event.Listener):  # type: ignore[misc]
     """Counts what takes numba's compiler lock: a compilation, or a load from the cache."""
 
     count = 0
+    _depth = 0  # It is taken again inside.
 
     def on_start(self, event: Any) -> None:
-        self.count += 1
+        self.count += self._depth == 0
+        self._depth += 1
 
     def on_end(self, event: Any) -> None:
-        """Nothing: it was counted when it began."""
+        self._depth -= 1
 
 
 _late: Final = _Late()

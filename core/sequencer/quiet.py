@@ -49,6 +49,7 @@ class Quiet:
         gc.collect()
         gc.freeze()
         gc.disable()
+        self._frozen = gc.get_freeze_count()  # It counts them one by one.
         self._faults = (0, 0)
 
     def begin(self) -> None:
@@ -63,7 +64,7 @@ class Quiet:
         gauge(self._words, MAJOR_FAULTS, major - self._faults[0])
         gauge(self._words, MINOR_FAULTS, minor - self._faults[1])
         gauge(self._words, LATE_KERNELS, late())
-        gauge(self._words, FROZEN_OBJECTS, 0 if gc.isenabled() else gc.get_freeze_count())
+        gauge(self._words, FROZEN_OBJECTS, 0 if gc.isenabled() else self._frozen)
 
 
 def _faults() -> tuple[int, int]:

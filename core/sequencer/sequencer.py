@@ -150,12 +150,13 @@ def turn(loop_address: int) -> int:
         woken = wake_sleepers(loop, now_ns)
         if loop.stages != 0:
             published(loop.stages, woken)
+        if busy:
+            loop.idle_from_ns = 0  # Before what is due: a marker is due when nothing came for long.
+            count(loop.counters, BUSY_CYCLES, 1)
         due = due_for_python(loop, now_ns)
         if due != LOOK:
             return due
         if busy:
-            loop.idle_from_ns = 0
-            count(loop.counters, BUSY_CYCLES, 1)
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
