@@ -35,6 +35,7 @@ from core.constants import GATEWAY_SHIFT, RECORD_BYTES_MAX, SLOT_BYTES
 from core.messages import COMMAND, NAME_REPLY, QUERY, QUERY_SESSION, SCHEMA
 from core.output import LAPPED
 from core.shm import SegmentError
+from core.stages import AFTER_MAX
 from core.wake import drain_fifo, open_fifo
 
 TURN_CHUNKS: Final = 8  # Of 1,024 events, before other tasks get their turn.
@@ -90,13 +91,18 @@ class Channel:
                 raise CoreAway(f"the core is away, nothing was sent: {self.trouble}") from None
         return self.link
 
-    def offer(self, slots: bytes, request_id: int, *, canceling: bool) -> None:
-        """Complete the prefix and offer; RingFull when there is no room."""
+    def offer(self, slots: bytes, request_id: int, *, canceling: bool, in_ns: int = 0) -> None:
+        """Complete the prefix and offer; RingFull when there is no room.
+
+        ``in_ns``: when the request was read, for ``core.stages``; 0: not known.
+        """
         assert self.link is not None
         slot_count = len(slots) // SLOT_BYTES
         self._staged[: len(slots)] = np.frombuffer(slots, np.uint8)
         prefix = self._prefix[0]
-        prefix["sequence"] = prefix["timestamp_ns"] = 0
+        prefix["sequence"] = 0
+        prefix["timestamp_ns"] = in_ns
+        prefix["crc32c"] = min(time.monotonic_ns() - in_ns, AFTER_MAX) if in_ns else 0
         prefix["request_id"] = request_id
         prefix["session"] = self.session
         prefix["gateway"] = self.link.gateway_id
@@ -390,6 +396,11 @@ class Channel:
         if self.link is not None:
             self.link.close()
             self.link = None
+
+    @property
+    def is_stamping(self) -> bool:
+        """Does the core stamp commands at each stage?"""
+        return self.link is not None and self.link.stages is not None
 
     @property
     def is_there(self) -> bool:

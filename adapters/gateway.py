@@ -7,8 +7,9 @@ this is what handlers see.  (architecture.md, decisions 11-18)
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from adapters import stamps
 from adapters.channel import Channel
 from adapters.correlation import (
     Answer,
@@ -23,6 +24,7 @@ from core.archive.layout import Key
 from core.archive.reader import Recent
 from core.constants import COMMAND_SLOTS_MAX, SLOT_BYTES
 from core.messages import CANCELING, KIND_AT
+from core.stages import table
 
 __all__ = ["Answer", "CoreAway", "Gateway", "GatewayError", "OutcomeUnknown", "RingFull"]
 
@@ -65,13 +67,18 @@ class Gateway:
         await channel.until_there(deadline)
         request_id = channel.next_request_id
         channel.next_request_id += 1
-        channel.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING)
+        stamp = stamps.current() if channel.is_stamping else None
+        in_ns = stamp.in_ns if stamp is not None else 0
+        channel.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING, in_ns=in_ns)
         future: asyncio.Future[Answer] = self._loop.create_future()
         waiting.commands[request_id] = future
         late = OutcomeUnknown(f"no answer to the command within {timeout_s} s")
         timer = self._loop.call_at(deadline, waiting.fail, request_id, late)
         try:
-            return await future
+            answer = await future
+            if stamp is not None:
+                stamp.sequence = answer.sequence
+            return answer
         finally:
             timer.cancel()
             waiting.commands.pop(request_id, None)
@@ -156,6 +163,19 @@ class Gateway:
         """The newest sequence that the core has applied, as far as is known here."""
         link = self._channel.link
         return link.counter("sequence") if link is not None else 0
+
+    def written(self, stamp: stamps.Stamp) -> None:
+        """The answer to this request is written."""
+        link = self._channel.link
+        if stamp.sequence and link is not None and link.stages is not None:
+            link.stages.answered(stamp.sequence)
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        """Stage x percentile of the newest commands; None when the core does not stamp them."""
+        link = self._channel.link
+        if link is None or link.stages is None:
+            return None
+        return table(link.stages.read(link.stages.newest - commands_max + 1))
 
     def counters(self) -> dict[str, int]:
         """Counters of the core and of this gateway, by label."""

@@ -19,6 +19,7 @@ from core.messages import EVENT, REPLY
 from core.output import LAPPED, OutputRing, attach_output, find_behind, oldest, read
 from core.ring import Ring, attach_inbound, attach_replies, has_work, offer, take
 from core.shm import SegmentError
+from core.stages import Stages, attach_stages
 from core.wake import open_fifo, wake
 
 TAKE_REPLIES: Final = 256
@@ -35,6 +36,7 @@ class CoreFile(msgspec.Struct, frozen=True):
     durability: str
     gateways: dict[str, int]
     journal_uuid: str
+    stages: bool = False
 
 
 def read_core_file(run: Path) -> CoreFile | None:
@@ -75,7 +77,7 @@ class Link:
             raise SegmentError(f"gateway {name!r}: not known to the core, which serves {known}")
         self.core = core
         self.gateway_id = core.gateways[name]
-        self._open: list[Ring | OutputRing | Counters] = []
+        self._open: list[Ring | OutputRing | Counters | Stages] = []
         self._fd = -1
         try:
             self.output: OutputRing = self._opened(attach_output(core.shm, core.epoch))
@@ -84,6 +86,9 @@ class Link:
             self.inbound: Ring = self._opened(inbound)
             replies = attach_replies(core.shm, name, self.gateway_id, core.epoch)
             self._replies: Ring = self._opened(replies)
+            self.stages: Stages | None = None
+            if core.stages:
+                self.stages = self._opened(attach_stages(core.shm, core.epoch, writable=True))
             self._fd = open_fifo(run, "core")
         except BaseException:
             self.close()

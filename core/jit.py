@@ -23,7 +23,7 @@ import llvmlite
 import numba
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 
 MODE: Final = os.environ.get("OUTCRY_JIT", "release")
@@ -156,8 +156,43 @@ def kernels() -> list[Any]:
     return list(_kernels)
 
 
-def freeze() -> None:
-    """Forbid further compilation: from here on a wrong argument type is an error, not a stall."""
+def load(function: Callable[..., Any], words: int) -> None:
+    """Have a kernel that takes ``words`` words ready to be called: loaded, or compiled."""
     if not PURE:
-        for compiled in _kernels:
+        function.compile((types.int64,) * words)  # type: ignore[attr-defined]
+
+
+class _Late(event.Listener):  # type: ignore[misc]
+    """Counts what takes numba's compiler lock: a compilation, or a load from the cache."""
+
+    count = 0
+    _depth = 0  # It is taken again inside.
+
+    def on_start(self, event: Any) -> None:
+        self.count += self._depth == 0
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self._depth -= 1
+
+
+_late: Final = _Late()
+
+
+def freeze() -> None:
+    """From here on nothing should be compiled.
+
+    A kernel in use takes no other types of arguments: they are converted, or an error, and never a
+    minute's stall.  One that was not in use yet is loaded or compiled, and ``late`` counts it.
+    """
+    if PURE:
+        return
+    for compiled in _kernels:
+        if compiled.signatures:
             compiled.disable_compile()
+    event.register("numba:compiler_lock", _late)
+
+
+def late() -> int:
+    """How often something was compiled or loaded since ``freeze``."""
+    return _late.count

@@ -12,7 +12,7 @@ from tools import exits
 
 NAMES: Final = (
     *("kernel", "ring", "readers", "journal", "resume", "replay", "restart"),
-    "pipeline",
+    *("pipeline", "stages"),
 )
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5

@@ -71,6 +71,7 @@ class Core(Struct, frozen=True, forbid_unknown_fields=True):
     idle: Literal["spin", "hybrid", "block"] = "hybrid"
     pin: str = "off"
     nice: Annotated[int, Meta(ge=-20, le=0)] = -10
+    stages: bool = True
     extra_gateways: str = ""
 
 

@@ -42,6 +42,7 @@ COMMENTS: Final = {
         "number (see operations.md)"
     ),
     "core.nice": "of the pinned core, where it is permitted; lower is sooner, 0: as all others",
+    "core.stages": "stamp every command at each stage: outcry top, GET /v1/admin/stages, /metrics",
     "core.extra_gateways": 'rings for producers that are no part of Outcry, such as "flow.0"',
     "limits": (
         "Rows per table, fixed when the data directory is made; a change later needs `outcry "

@@ -52,6 +52,8 @@ def specs(
     ]
     if pinning is not None:
         core += ["--cpu", str(pinning.core), "--nice", str(pinning.nice)]
+    if config.core.stages:
+        core.append("--stages")
     prepare = [*_module("core.journal.prepare"), "--data", data]
     prepare += ["--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)]
     prepare += ["--durability", journal.durability]

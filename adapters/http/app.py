@@ -12,9 +12,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from adapters.http import account, admin, market, orders, problems, system
 from adapters.http.body import BODY_BYTES_MAX
-from adapters.http.exchange import EXCHANGE, Exchange
+from adapters.http.exchange import EXCHANGE, STAMP, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
 from adapters.http.system import REGISTRY, registry_of
+from adapters.stamps import begin
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -67,6 +68,7 @@ def _add_others(router: web.UrlDispatcher) -> None:
     router.add_post("/v1/admin/accounts/{id}/deposit", admin.deposit)
     router.add_post("/v1/admin/accounts/{id}/withdraw", admin.withdraw)
     router.add_get("/v1/admin/state", admin.get_state)
+    router.add_get("/v1/admin/stages", admin.get_stages)
     router.add_get("/healthz", system.get_health)
     router.add_get("/readyz", system.get_ready)
     router.add_get("/metrics", system.get_metrics)
@@ -77,6 +79,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Around every request: its id and headers, errors as problems, its count and duration."""
     start = time.perf_counter()
     exchange = request.app[EXCHANGE]
+    request[STAMP] = begin(getattr(request.protocol, "read_ns", 0))
     request[REQUEST_ID] = request_id = f"{_PREFIX}-{next(_numbers):x}"
     try:
         response = await handler(request)

@@ -20,6 +20,7 @@ from adapters.http.feed import KINDS, Feed
 from adapters.http.metrics import HttpMetrics
 from adapters.http.problems import Problem
 from adapters.instruments import Instruments
+from adapters.stamps import Stamp
 from core.archive.layout import Key
 from core.archive.reader import Recent
 
@@ -52,6 +53,8 @@ class Link(Protocol):
         history: bool = False,
         after: Key | None = None,
     ) -> None: ...
+    def written(self, stamp: Stamp) -> None: ...
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None: ...
     async def order_events(self, order_id: int, bytes_max: int) -> Rows | None: ...
     async def command(self, slots: bytes, timeout_s: float) -> Answer: ...
     async def query(self, query: bytes, timeout_s: float) -> Rows: ...
@@ -204,6 +207,7 @@ class Exchange:
         return Problem("starting", "the core is starting; the request was not executed")
 
 
+STAMP: Final = web.RequestKey("stamp", Stamp)
 EXCHANGE: Final[web.AppKey[Exchange]] = web.AppKey("exchange", Exchange)
 
 

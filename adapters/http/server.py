@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from adapters.http.exchange import Exchange
+from adapters.http.exchange import STAMP, Exchange
 from adapters.http.problems import CONTENT_TYPE, Problem, body_of
 
 SHUTDOWN_TIMEOUT_S: Final = 2.0
@@ -60,9 +60,25 @@ class Server:
 class _Protocol(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("exchange",)
+    __slots__ = ("exchange", "read_ns")
 
     exchange: Exchange
+    read_ns: int  # When the newest bytes came, CLOCK_MONOTONIC.
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client."""
+        self.read_ns = time.monotonic_ns()
+        super().data_received(data)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer."""
+        done = await super().finish_response(request, resp, start_time)
+        stamp = request.get(STAMP)
+        if stamp is not None and stamp.sequence and self.exchange.link is not None:
+            self.exchange.link.written(stamp)
+        return done
 
     def handle_error(
         self,

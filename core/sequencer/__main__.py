@@ -8,7 +8,6 @@ journal refused.  Logs nothing on the way: one line to standard error when it en
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -52,6 +51,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--allow-volatile", action="store_true")
     parser.add_argument("--cpu", type=int, default=-1, help="for the core's thread alone")
     parser.add_argument("--nice", type=int, default=0, help="of the core's thread")
+    parser.add_argument("--stages", action="store_true")
     return parser.parse_args(argv)
 
 
@@ -152,10 +152,12 @@ def main(argv: list[str]) -> int:
         allow_volatile=options.allow_volatile,
     )
     from core.sequencer.core import Core, CoreConfig
+    from core.sequencer.quiet import Quiet
     from core.wake import STRATEGIES
 
     gateways = tuple(name for name in options.gateways.split(",") if name)
-    config = CoreConfig(options.data, journal, gateways, STRATEGIES[options.idle])
+    idle = STRATEGIES[options.idle]
+    config = CoreConfig(options.data, journal, gateways, idle, stages=options.stages)
     stopping: list[int] = []
     cores: list[Core] = []
 
@@ -179,10 +181,10 @@ def main(argv: list[str]) -> int:
     cores.append(core)
     pin.serve()
     if not stopping:
+        quiet = Quiet(core.counters.words)
         core.publish()
-        gc.collect()
-        gc.freeze()
-        gc.disable()
+        quiet.begin()
+        core.looked = quiet.show
         core.serve()
     core.close()
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from adapters.gateway import Answer
+from adapters.stamps import Stamp
 from core import messages
 from core.limits import SMALL
 from core.messages import COMMAND, NAME_REPLY, QUERY, REPLY
@@ -34,6 +35,12 @@ class EngineGateway:
 
     def counters(self) -> dict[str, int]:
         return {}
+
+    def written(self, stamp: Stamp) -> None:
+        pass
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        return None
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         pass

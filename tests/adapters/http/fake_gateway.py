@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from adapters.gateway import Answer
+from adapters.stamps import Stamp
 from core import messages
 from core.messages import EVENT, INSTRUMENT_REPLY, NAME_REPLY, ORDER_REPLY, REPLY
 
@@ -70,6 +71,7 @@ class FakeGateway:
         self.archived: dict[int, Rows] = {}  # Events of orders that have left the core.
         self.replayer: dict[str, int] = {}  # Its counters.
         self.after: tuple[int, int] | None = None
+        self.stage_rows: list[dict[str, Any]] | None = None
         self.open_orders: list[Rows] = []
         self.names: dict[str, int] = {"fees": 1, "outside": 2, "alice": ALICE, "bob": BOB}
         self.balances: dict[int, list[tuple[int, int, int]]] = {
@@ -87,6 +89,12 @@ class FakeGateway:
     def counters(self) -> dict[str, int]:
         core = {"journal_bytes": 4_096, "open_orders": 2, "inbound_fill": 4_096}
         return core | self.replayer
+
+    def written(self, stamp: Stamp) -> None:
+        pass
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        return self.stage_rows and self.stage_rows[:commands_max]
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         self.lap = callback
