@@ -5,7 +5,8 @@ taken out again.  The style of the page (page.html) colours it, so one drawing s
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import log10
 from typing import Any, Final
 
 import pygal
@@ -24,15 +25,15 @@ STAGES_SHOWN: Final = {"p50_ns": "p50", "p99_ns": "p99"}
 def curves(named: Sequence[tuple[str, Curve]]) -> str:
     """Latency against percentile, several runs over one another; "" when no value is above 0."""
     lines = [
-        (name, [(_nines(at), value) for at, value in curve.points if value > 0])
+        (name, [(_nines(at), log10(value)) for at, value in curve.points if value > 0])
         for name, curve in named
     ]
-    values = [value for _, points in lines for _, value in points]
-    if not values:
+    powers = [power for _, points in lines for _, power in points]
+    if not powers:
         return ""
     last = max(place for _, points in lines for place, _ in points)
     shown = [at for at in PERCENTILES if _nines(at) < last + 1]
-    chart = _xy(len(lines), values, time_text, "percentile")
+    chart = _xy(len(lines), powers, "percentile")
     chart.x_labels = [{"value": _nines(at), "label": f"{at:g}"} for at in shown]
     chart.xrange = (0, max(last, 1.0))
     for name, points in lines:
@@ -42,16 +43,20 @@ def curves(named: Sequence[tuple[str, Curve]]) -> str:
 
 def ladder(steps: Sequence[Step]) -> str:
     """Rate against p50, p99, p99.9; "" when there is nothing to draw."""
-    values = [getattr(step, name) for step in steps for name in SHARES]
-    values = [value for value in values if value > 0]
-    if not values:
+    lines = {
+        name: [(s.rate_per_s, log10(getattr(s, name))) for s in steps if getattr(s, name) > 0]
+        for name in SHARES
+    }
+    powers = [power for points in lines.values() for _, power in points]
+    if not powers:
         return ""
-    chart = _xy(len(SHARES), values, time_text, "commands a second")
+    chart = _xy(len(SHARES), powers, "commands a second")
     rates = sorted({step.rate_per_s for step in steps})
     keep = max(1, -(-len(rates) // 6))
     chart.x_labels = [{"value": rate, "label": _rate(rate)} for rate in rates[::keep]]
-    for name in SHARES:
-        points = [(s.rate_per_s, getattr(s, name)) for s in steps if getattr(s, name) > 0]
+    if len(rates) == 1:
+        chart.xrange = (0, rates[0] * 2)
+    for name, points in lines.items():
         chart.add(name.removesuffix("_ns").replace("p99_9", "p99.9"), sorted(points))
     return _svg(chart, "latency against rate")
 
@@ -77,12 +82,7 @@ def stages(rows: Sequence[tuple[str, Sequence[Stage]]], share: str = "p50_ns") -
 
 def _nines(percentile: float) -> float:
     """Where a percentile lies: 0 at 0, 90 at 1, 99 at 2; 100 is drawn behind the last nine."""
-    return -math.log10(max(1 - percentile / 100, 1e-6))
-
-
-def _decades(values: Sequence[float]) -> list[float]:
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return [10.0**power for power in range(low, max(high, low + 1) + 1)]
+    return -log10(max(1 - percentile / 100, 1e-6))
 
 
 def _rate(rate: float) -> str:
@@ -92,19 +92,22 @@ def _rate(rate: float) -> str:
     return f"{rate:g}"
 
 
-def _xy(count: int, values: Sequence[float], text: Callable[[float], str], title: str) -> Any:
+def _xy(count: int, powers: Sequence[float], title: str) -> Any:
+    """A chart of times by their power of ten; pygal's own logarithm would take both axes."""
     chart = pygal.XY(
         **_config(count),
         height=340 + 28 * _legend_rows(count),
-        logarithmic=True,
         show_dots=True,
         dots_size=2.5,
         x_title=title,
     )
-    marks = _decades(values)
-    chart.y_labels = marks
-    chart.range = (marks[0], marks[-1])
-    chart.value_formatter = text
+    low = math.floor(min(powers))
+    high = max(math.ceil(max(powers)), low + 1)
+    chart.y_labels = [
+        {"value": power, "label": time_text(10.0**power)} for power in range(low, high + 1)
+    ]
+    chart.range = (low, high)
+    chart.value_formatter = lambda power: time_text(10.0**power)
     return chart
 
 

@@ -7,6 +7,7 @@ was expected and what came; nothing is guessed.
 
 import datetime
 import math
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from msgspec import Struct, field
 SCHEMA: Final = 1
 DIRECTORY: Final = "results"  # Ignored by git; `outcry bench report` looks there by default.
 RUNS_FOR_NOISE: Final = 3
+NAME_CHARS_MAX: Final = 100
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 Value = bool | int | float | str | None
@@ -246,6 +248,18 @@ def stamped(name: str, options: Mapping[str, Any], found: Mapping[str, Any]) -> 
         "options": {key: _plain(value) for key, value in given.items()},
     }
     return about | dict(found)
+
+
+def as_read(result: Mapping[str, Any]) -> Result:
+    """A result that was just taken, as it will be read again; ValueError when it is none."""
+    return parse(Path("new"), msgspec.json.encode(result))
+
+
+def machine_name(result: Result) -> str:
+    """A directory name for results of machines that look alike."""
+    machine = result.about.machine
+    words = re.findall(r"[a-z0-9.]+", str(machine.get("cpu", "unknown")).lower())
+    return "-".join([*words, f"{machine.get('cpus', 0)}cpus"])[:NAME_CHARS_MAX]
 
 
 def save(result: Mapping[str, Any], directory: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from tools import exits
 
-NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart")
+NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart", "micro")
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5
 KERNEL_BATCH: Final = 256
@@ -33,6 +33,13 @@ class Options(NamedTuple):
     ids: bool
     seconds: float | None
     commands: int | None = None
+
+
+class Places(NamedTuple):
+    """Directories: where results are kept, and where those are that they are compared with."""
+
+    save: Path | None
+    against: Path | None
 
 
 def check(name: str, options: Options) -> None:
@@ -73,6 +80,23 @@ def run(name: str, options: Options) -> dict[str, Any]:
     module: Any = importlib.import_module(f"bench.bench_{name}")
     measure: Callable[[float], dict[str, Any]] = module.run
     return measure(options.seconds or SECONDS)
+
+
+def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> None:
+    """Write the result into a directory, compare it with the one of this machine in another."""
+    if places.save is None and places.against is None:
+        return
+    from rich.console import Console
+
+    from bench import stored
+    from tools import report
+
+    result = stored.stamped(name, options._asdict(), found)
+    console = Console(stderr=True)
+    if places.save is not None:
+        console.print(f"saved {stored.save(result, places.save)}", soft_wrap=True)
+    if places.against is not None:
+        report.against(result, places.against, console)
 
 
 def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:

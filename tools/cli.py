@@ -10,6 +10,7 @@ import typer
 
 from tools import data as keeping
 from tools import exits, inside
+from tools.bench_group import RUN, bench_app
 
 if TYPE_CHECKING:
     from tools.config_layers import Loaded
@@ -29,6 +30,7 @@ events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_
 app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
 inside.register(app)
 keeping.register(app)
 
@@ -159,10 +161,10 @@ def replay(
     _print(found, as_json=as_json)
 
 
-@app.command()
+@bench_app.command(RUN)
 def bench(
     name: Annotated[
-        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay or restart.")
+        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay, restart or micro.")
     ],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
@@ -175,15 +177,24 @@ def bench(
     commands: Annotated[
         int | None, typer.Option("--commands", min=1, help="In the journal (replay, restart).")
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Directory that the result is written into too.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Compare with what is stored there for this machine."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a part, with a baseline in the same run."""
+    """Measure a part: kernel, ring, … (the word run may be left out)."""
     from tools import benches
 
     options = benches.Options(flow, no_risk, ids, seconds, commands)
     benches.check(name, options)
     _compile()
-    _print(benches.run(name, options), as_json=as_json)
+    found = benches.run(name, options)
+    benches.keep(name, options, found, benches.Places(save, against))
+    _print(found, as_json=as_json)
 
 
 @journal_app.command("verify")
