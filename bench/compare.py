@@ -1,8 +1,8 @@
 """Two results of the same benchmark: better, worse, or within what the machine does by itself.
 
-A change counts only when it is larger than NOISE_TIMES the noise of both results together
-(square root of the sum of the squared relative MADs of their runs), and than CHANGE_MIN.  Results of
-other machines or other options are shown beside one another and not judged.
+A change counts only when it is larger than NOISE_TIMES the noise of both results together (square
+root of the sum of the squared relative MADs of their runs), and than CHANGE_MIN.  Results of other
+machines or other options are shown beside one another and not judged.
 """
 
 import math

@@ -15,8 +15,12 @@ HIGHER: Final = "higher"
 UNKNOWN: Final = ""
 TIMES: Final = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 BYTES: Final = {
-    **{"bytes": 1.0, "kib": 1024.0, "mib": 1048576.0, "gib": 1073741824.0},
-    **{"mb": 1e6, "gb": 1e9},
+    "bytes": 1.0,
+    "kib": 1024.0,
+    "mib": 1048576.0,
+    "gib": 1073741824.0,
+    "mb": 1e6,
+    "gb": 1e9,
 }
 # Counts that should be none.
 FAULTS: Final = frozenset({"faults", "late", "lost", "errors", "allocations", "increfs"})
@@ -97,7 +101,7 @@ def shown(value: Any, unit: Unit | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
-        return "–"
+        return "-"
     if not is_number(value):
         return str(value)
     if unit is None or unit.kind == "count":
@@ -110,7 +114,7 @@ def shown(value: Any, unit: Unit | None) -> str:
         return _scaled(value * unit.factor, 1024.0, ("B", "KiB", "MiB", "GiB")) + "/s"
     if unit.kind == "rate":
         return _scaled(float(value), 1000.0, ("", "k", "M", "G")).strip() + "/s"
-    return f"{value:.3g} %" if unit.kind == "percent" else f"{value:.3g} ×"
+    return f"{value:.3g} %" if unit.kind == "percent" else f"{value:.3g} x"
 
 
 def time_text(nanoseconds: float) -> str:

@@ -50,6 +50,7 @@ class Section(NamedTuple):
     hiccups: list[tuple[str, str]]
     ladder: Markup
     ladder_rows: list[list[str]]
+    stages: list[tuple[str, Markup]]
     stage_rows: list[list[str]]
 
 
@@ -59,7 +60,6 @@ class Group(NamedTuple):
     bench: str
     sections: list[Section]
     curves: Markup
-    stages: list[tuple[str, Markup]]
 
 
 def render(results: Sequence[Result], comparisons: Sequence[Comparison] = ()) -> str:
@@ -100,24 +100,21 @@ def _groups(results: Sequence[Result], comparisons: Sequence[Comparison]) -> lis
     for bench in dict.fromkeys(result.bench for result in results):
         own = [result for result in results if result.bench == bench]
         old = [item.old for item in comparisons if item.new.bench == bench]
-        named = [(_name(item, own), item) for item in own]
-        named += [(f"old: {_name(item, old)}", item) for item in old]
+        named = [(_name(item, own), item, False) for item in own]
+        named += [(_name(item, old), item, True) for item in old]
         lines = [
-            (" · ".join(filter(None, (curve.name, name))), curve)
-            for name, item in named
+            charts.Line(" · ".join(filter(None, (curve.name, name))), curve, is_old)
+            for name, item, is_old in named
             for curve in item.about.curves
         ]
-        bars_of = [(name or bench, item.about.stages) for name, item in named if item.about.stages]
         groups.append(
             Group(
                 bench,
-                [_section(number, item, own) for number, item in enumerate(own)],
-                Markup(charts.curves(lines)),
                 [
-                    (label, Markup(charts.stages(bars_of, share)))
-                    for share, label in charts.STAGES_SHOWN.items()
-                    if bars_of
+                    _section(number, item, own, _stages(item, comparisons))
+                    for number, item in enumerate(own)
                 ],
+                Markup(charts.curves(lines)),
             )
         )
     return groups
@@ -129,7 +126,7 @@ def _name(result: Result, among: Sequence[Result]) -> str:
         return ""
     options = result.about.options
     differing = [
-        f"{name} {options[name]}"
+        _option(name, options[name])
         for name in options
         if any(other.about.options.get(name) != options[name] for other in among)
     ]
@@ -138,7 +135,24 @@ def _name(result: Result, among: Sequence[Result]) -> str:
     return " ".join(filter(None, words)) or f"{result.about.taken:%m-%d %H:%M}"
 
 
-def _section(number: int, result: Result, among: Sequence[Result]) -> Section:
+def _option(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    return value if isinstance(value, str) else f"{name} {value}"
+
+
+def _stages(result: Result, comparisons: Sequence[Comparison]) -> list[tuple[str, Markup]]:
+    """A bar of the result, and one of what it is compared with, by percentile."""
+    rows = [("now", result.about.stages)]
+    rows += [("old", item.old.about.stages) for item in comparisons if item.new is result]
+    rows = [(name, stages) for name, stages in rows if stages]
+    shares = charts.STAGES_SHOWN.items() if rows else ()
+    return [(label, Markup(charts.stages(rows, share))) for share, label in shares]
+
+
+def _section(
+    number: int, result: Result, among: Sequence[Result], stages: list[tuple[str, Markup]]
+) -> Section:
     about = result.about
     hiccups = [] if about.hiccups is None else list(msgspec.structs.asdict(about.hiccups).items())
     facts = [
@@ -152,11 +166,12 @@ def _section(number: int, result: Result, among: Sequence[Result]) -> Section:
         result=result,
         rows=_rows(result),
         facts=facts,
-        options=", ".join(f"{name} {value}" for name, value in about.options.items()),
+        options=", ".join(f"{name} {shown(value, None)}" for name, value in about.options.items()),
         machine=[(name, _member(name, value)) for name, value in about.machine.items()],
         hiccups=[(_label(name), shown(value, unit_of(name))) for name, value in hiccups],
         ladder=Markup(charts.ladder(about.ladder)),
         ladder_rows=[_texts(step) for step in about.ladder],
+        stages=stages,
         stage_rows=[_texts(stage) for stage in about.stages],
     )
 
@@ -185,7 +200,7 @@ def _rows(result: Result) -> list[Row]:
                 field=name,
                 value=shown(value, unit),
                 baseline="" if base is None else shown(base, unit),
-                ratio="" if ratio is None or unit.kind == "ratio" else f"{ratio:.3g} ×",
+                ratio="" if ratio is None or unit.kind == "ratio" else f"{ratio:.3g} x",
                 share=None if ratio is None else _share(ratio),
                 limit=_share(met.bar.limit) if met is not None and is_ratio_bar else None,
                 bar="" if met is None else f"{met.bar.sign} {shown(met.bar.limit, unit)}",
@@ -220,4 +235,3 @@ def _label(name: str) -> str:
 def _span(results: Sequence[Result]) -> str:
     days = sorted({f"{result.about.taken:%Y-%m-%d}" for result in results})
     return " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
-

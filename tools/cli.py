@@ -164,7 +164,8 @@ def replay(
 @bench_app.command(RUN)
 def bench(
     name: Annotated[
-        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay, restart or micro.")
+        str,
+        typer.Argument(help="kernel, ring, readers, journal, resume, replay, restart or micro."),
     ],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")

@@ -48,13 +48,16 @@ def pipeline(**more: Any) -> dict[str, Any]:
         p50_ns=2_345,
         baseline_p50_ns=1_234,
         commands_per_s=3_210_000,
-        curves=[{"name": "one in flight", "unit": "ns", "points": [[0, 900], [90, 2e3], [99, 4e4]]}],
+        curves=[
+            {"name": "one in flight", "unit": "ns", "points": [[0, 900], [90, 2e3], [99, 4e4]]}
+        ],
         ladder=[
             {"rate_per_s": rate, "achieved_per_s": rate - 7, "late": 3, **latency}
             for rate in (100_000, 200_000)
         ],
         stages=[
-            {"stage": name, "p90_ns": 4_444, "count": 5_555, **latency} for name in ("ring", "match")
+            {"stage": name, "p90_ns": 4_444, "count": 5_555, **latency}
+            for name in ("ring", "match")
         ],
         **more,
     )

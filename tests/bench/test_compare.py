@@ -1,4 +1,4 @@
-"""Better and worse only beyond the noise of both, and only for the same thing on the same machine."""
+"""Better and worse only beyond the noise of both, for the same thing on the same machine."""
 
 from typing import Any
 
@@ -72,9 +72,7 @@ def test_noise_is_taken_from_the_runs() -> None:
         (_figure(50), {}, "it is gone"),
     ],
 )
-def test_what_cannot_be_judged_says_why(
-    old: dict[str, Any], new: dict[str, Any], why: str
-) -> None:
+def test_what_cannot_be_judged_says_why(old: dict[str, Any], new: dict[str, Any], why: str) -> None:
     found = _one(old, new, "p50_ns")
     assert (found.verdict, found.why) == (NOT, why)
 

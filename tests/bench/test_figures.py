@@ -17,7 +17,7 @@ from bench.figures import baseline_of, better_of, shown, unit_of
         ("resident_bytes", "size", "lower", 3 << 29, "1.5 GiB"),
         ("bytes_per_order", "size", "lower", 192, "192 B"),
         ("overhead_percent", "percent", "lower", 4.25, "4.25 %"),
-        ("w1_ratio", "ratio", "", 0.646, "0.646 ×"),
+        ("w1_ratio", "ratio", "", 0.646, "0.646 x"),
         ("major_faults", "count", "lower", 12_000, "12,000"),
         ("late", "count", "lower", 0, "0"),
     ],
@@ -38,7 +38,7 @@ def test_a_name_without_a_unit_is_a_fact(name: str) -> None:
 
 def test_facts_are_shown_as_they_are() -> None:
     assert [shown(value, None) for value in (True, None, "w1", 1_234_567, 0.25)] == [
-        *("yes", "–", "w1", "1,234,567", "0.25")
+        *("yes", "-", "w1", "1,234,567", "0.25")
     ]
 
 

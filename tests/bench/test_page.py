@@ -1,5 +1,6 @@
 """The page: every figure is on it, nothing is fetched, nothing runs, everything is escaped."""
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -66,14 +67,14 @@ def test_every_figure_is_on_the_page() -> None:
     noise = {"w1_ns_per_command": 0.0125}
     text = _page(result(**figures, **facts, noise=noise), pipeline()).text
     for shown in (
-        *("w1_ns_per_command 72.1 ns 1.2 % 112 ns 0.646 ×", "w1_ratio 0.2 × ≤ 0.25 × reached"),
+        *("w1_ns_per_command 72.1 ns 1.2 % 112 ns 0.646 x", "w1_ratio 0.2 x ≤ 0.25 x reached"),
         *("trades 123,456", "trade_hash 0f1e2d", "pinned yes"),
-        *("p50_ns 2.35 µs 1.23 µs 1.9 ×", "commands_per_s 3.21 M/s"),
+        *("p50_ns 2.35 µs 1.23 µs 1.9 x", "commands_per_s 3.21 M/s"),
         *("cpu Example CPU", "memory_bytes 16 GiB", "governor performance", "pinned core on 1"),
         *("p99.9 12.9 µs", "max 4.1 ms", "samples 77,123", "commit abc1234"),
         *("200 k/s 200 k/s 3 2.11 µs 6.33 µs 19 µs 912 µs",),
         *("ring 2.11 µs 4.44 µs 6.33 µs 19 µs 912 µs 5,555",),
-        *("one in flight", "99.9", "2026-11-20 10:00", "durability relaxed", "no_risk True"),
+        *("one in flight", "99.9", "2026-11-20 10:00", "durability relaxed", "no_risk yes"),
     ):
         assert shown in text, shown
 
@@ -106,10 +107,18 @@ def test_older_results_are_judged_on_the_page() -> None:
     noise = {"p50_ns": 0.0, "commands_per_s": 0.0}
     old = pipeline(noise=noise, taken="2026-11-19T10:00:00+00:00")
     text = _page(pipeline(noise=noise) | {"p50_ns": 1_000, "commands_per_s": 10}, old=old).text
-    assert "p50_ns 2.35 µs 1 µs -57.4 % ± 2.0 % better" in text
-    assert "commands_per_s 3.21 M/s 10/s -100.0 % ± 2.0 % worse" in text
-    assert "baseline_p50_ns 1.23 µs 1.23 µs +0.0 % within noise" in text
-    assert "old: " in text  # Its curve is drawn over the new one.
+    assert "p50_ns better -57.4 % 2.0 % 2.35 µs 1 µs" in text
+    assert "commands_per_s worse -100.0 % 2.0 % 3.21 M/s 10/s" in text
+    assert "baseline_p50_ns within noise +0.0 % 1.23 µs 1.23 µs" in text
+    assert "old: one in flight" in text
+
+
+def test_an_old_curve_has_the_colour_of_the_new_one() -> None:
+    curve = stored.Curve("a", [(0, 800), (90, 1_000)])
+    lines = [charts.Line("a", curve), charts.Line("b", curve), charts.Line("b", curve, is_old=True)]
+    drawn = charts.curves(lines)
+    found = re.findall(r'class="series serie-\d (color-[^"]*)"', drawn)
+    assert list(dict.fromkeys(found)) == ["color-0", "color-1", "color-1 old"]
 
 
 def test_a_bar_is_reached_or_missed_by_figures_of_its_benchmark_and_facts() -> None:
@@ -119,7 +128,7 @@ def test_a_bar_is_reached_or_missed_by_figures_of_its_benchmark_and_facts() -> N
     found = list(held(read(bench="replay", commands_per_s=6_000_000)))
     assert [one.is_reached for one in found] == [True]
     text = _page(result(w2_ratio=0.41)).text
-    assert "book alone, w2, to the naive kernel 0.41 × ≤ 0.4 × missed" in text
+    assert "book alone, w2, to the naive kernel missed 0.41 x ≤ 0.4 x" in text
 
 
 def test_every_bar_is_for_a_figure_with_a_unit() -> None:
@@ -132,29 +141,30 @@ def test_every_bar_is_for_a_figure_with_a_unit() -> None:
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_curves_lie_over_one_another_on_a_scale_of_nines(count: int) -> None:
     curve = stored.Curve("a", [(0, 800), (90, 1_000), (99, 90_000), (99.9, 2_000_000), (100, 9e6)])
-    drawn = charts.curves([(f"run {number}", curve) for number in range(count)])
+    drawn = charts.curves([charts.Line(f"run {number}", curve) for number in range(count)])
     page = Page(drawn)
     assert [f"run {number}" in page.text for number in range(count)] == [True] * count
     assert "100 ns 1 µs 10 µs 100 µs 1 ms 10 ms" in page.text
     at = {}
-    for text in ("0", "90", "99", "99.9"):
+    for text in ("0", "90", "99", "99.9", "max"):
         found = re.search(rf'<text x="([\d.]+)"[^>]*>{re.escape(text)}</text>', drawn)
         assert found is not None, text
         at[text] = float(found[1])
-    steps = [at["90"] - at["0"], at["99"] - at["90"], at["99.9"] - at["99"]]
+    places = list(at.values())
+    steps = [right - left for left, right in itertools.pairwise(places)]
     assert max(steps) - min(steps) < 0.01
 
 
 def test_what_there_is_nothing_of_is_not_drawn() -> None:
     assert charts.curves([]) == ""
-    assert charts.curves([("a", stored.Curve("a", [(0, 0), (100, 0)]))]) == ""
+    assert charts.curves([charts.Line("a", stored.Curve("a", [(0, 0), (100, 0)]))]) == ""
     assert charts.ladder([]) == ""
     assert charts.stages([]) == ""
     assert "svg" not in _page(result(p50_ns=1)).tags
 
 
 def test_one_value_is_enough_for_a_drawing() -> None:
-    assert "svg" in charts.curves([("a", stored.Curve("a", [(50, 5)]))])
+    assert "svg" in charts.curves([charts.Line("a", stored.Curve("a", [(50, 5)]))])
     step = stored.as_read(pipeline()).about.ladder[:1]
     assert "100k" in Page(charts.ladder(step)).text
 

@@ -55,9 +55,7 @@ def test_the_page_is_written_beside_the_results_or_where_it_is_wanted(tmp_path: 
     assert other.read_text() == page.read_text()
 
 
-def test_results_are_looked_for_in_results(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_are_looked_for_in_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert _stop("report").code == exits.USAGE
     write(tmp_path / "results" / "a.json", result(p50_ns=3))

@@ -1,4 +1,4 @@
-"""Results as files: found, read, refused with the place and the reason; saved, never over another."""
+"""Results as files: found, read, refused with place and reason; saved, never over another."""
 
 import json
 from pathlib import Path
@@ -87,7 +87,8 @@ def test_every_bad_file_is_named(tmp_path: Path) -> None:
         f"{places[1]}: expected a result, got No such file or directory",
         f"{places[2]}: $: expected a JSON object, got list",
         f"{places[3]}: $: expected a JSON object, got an empty file",
-        f"{places[4]}: $: expected a JSON object, got: JSON is malformed: invalid character (byte 11)",
+        f"{places[4]}: $: expected a JSON object, got: "
+        "JSON is malformed: invalid character (byte 11)",
     ]
 
 
