@@ -21,6 +21,7 @@ FONT: Final = 15
 LEGEND_ROW: Final = 24
 OLD: Final = "old: "
 WHOLE: Final = 100.0
+ROUNDING: Final = 1e-6
 PERCENTILES: Final = (0.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 SHARES: Final = ("p50_ns", "p99_ns", "p99_9_ns")
 STAGES_SHOWN: Final = {"p50_ns": "p50", "p99_ns": "p99"}
@@ -37,7 +38,7 @@ class Line(NamedTuple):
 def curves(drawn: Sequence[Line]) -> str:
     """Latency against percentile, several runs over one another; "" when no value is above 0."""
     finite = [at for line in drawn for at, _ in line.curve.points if at < WHOLE]
-    last = math.floor(max(map(_nines, finite), default=0.0)) + 1
+    last = math.floor(max(map(_nines, finite), default=0.0) + ROUNDING) + 1
     lines = [
         [
             (_nines(at) if at < WHOLE else last, log10(value))
@@ -51,7 +52,11 @@ def curves(drawn: Sequence[Line]) -> str:
         return ""
     chart = _xy(len(lines), powers, "percentile")
     chart.x_labels = [
-        *({"value": _nines(at), "label": f"{at:g}"} for at in PERCENTILES if _nines(at) < last),
+        *(
+            {"value": _nines(at), "label": f"{at:g}"}
+            for at in PERCENTILES
+            if _nines(at) < last - ROUNDING
+        ),
         {"value": last, "label": "max"},
     ]
     chart.xrange = (0, last)

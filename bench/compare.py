@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from bench.bars import better
 from bench.figures import HIGHER, UNKNOWN, better_of, is_baseline, unit_of
 from bench.stored import Result, is_number
 
@@ -111,7 +112,7 @@ def _one(name: str, old: Result, new: Result, differs: str) -> Judgement:
     assert isinstance(after, int | float)
     if differs:
         return say(NOT, differs, _change(before, after))
-    spreads = (old.noise(name), new.noise(name))
+    spreads = (noise_of(old, name), noise_of(new, name))
     if before == after:
         return say(WITHIN, change=0.0)
     change = _change(before, after)
@@ -122,10 +123,26 @@ def _one(name: str, old: Result, new: Result, differs: str) -> Judgement:
     needed = max(NOISE_TIMES * math.hypot(*(item or 0.0 for item in spreads)), CHANGE_MIN)
     if abs(change) <= needed:
         return say(WITHIN, change=change)
-    way = better_of(name, new.flat)
+    way = better(new.bench, name) or better_of(name, new.flat)
     if way == UNKNOWN:
         return say(NOT, "nothing says which way is better", change)
     return say(BETTER if (change > 0) == (way == HIGHER) else WORSE, change=change)
+
+
+def noise_of(result: Result, name: str) -> float | None:
+    """The noise of a figure; None: not measured.
+
+    A ratio that has none of its own has at most that of the two noisiest figures of its group (the
+    words before "ratio") together.
+    """
+    own = result.noise(name)
+    words = name.split("_")
+    if own is not None or "ratio" not in words:
+        return own
+    group = words[: words.index("ratio")]
+    near = [field for field in result.flat if field.split("_")[: len(group)] == group]
+    known = sorted(found for field in near if (found := result.noise(field)) is not None)
+    return math.hypot(*known[-2:]) if len(known) > 1 else None
 
 
 def _change(before: float, after: float) -> float | None:

@@ -40,6 +40,8 @@ def unit_of(name: str) -> Unit | None:
     words = name.split("_")
     if "ratio" in words:
         return Unit("ratio", UNKNOWN)
+    if words[-1] == "growth":
+        return Unit("ratio", LOWER)
     if "per" in words[1:]:
         place = words.index("per", 1)
         above, below = words[place - 1], words[place + 1 : place + 2]
@@ -84,7 +86,7 @@ def better_of(name: str, flat: Iterable[str]) -> str:
     That is what the baselines say whose name begins as the ratio's; "" when they disagree.
     """
     unit = unit_of(name)
-    if unit is None or unit.kind != "ratio":
+    if unit is None or unit.better != UNKNOWN:
         return unit.better if unit else UNKNOWN
     names = [field for field in flat if is_baseline(field)]
     words = name.split("_")

@@ -6,7 +6,7 @@ put in unescaped are the drawings alone, which ``bench.charts`` escapes.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import jinja2
 import msgspec
@@ -15,12 +15,15 @@ from markupsafe import Markup
 from bench import bars, charts
 from bench.compare import Comparison, Judgement
 from bench.figures import baseline_of, shown, unit_of
-from bench.stored import Result, is_number
+from bench.stored import Result, Stage, Step, is_number
 
 TEMPLATE: Final = "page.html"
 FOLDER: Final = Path(__file__).resolve().parent
 BAR_WHOLE: Final = 2.0  # The ratio at which a bar is full.
 COLOURS: Final = 32  # Lines in a chart; the page has eight colours, then dashes.
+
+
+Timed = TypeVar("Timed", Step, Stage)
 
 
 class Row(NamedTuple):
@@ -48,7 +51,7 @@ class Section(NamedTuple):
     options: str
     machine: list[tuple[str, str]]
     hiccups: list[tuple[str, str]]
-    ladder: Markup
+    ladders: list[tuple[str, Markup]]
     ladder_rows: list[list[str]]
     stages: list[tuple[str, Markup]]
     stage_rows: list[list[str]]
@@ -145,9 +148,19 @@ def _stages(result: Result, comparisons: Sequence[Comparison]) -> list[tuple[str
     """A bar of the result, and one of what it is compared with, by percentile."""
     rows = [("now", result.about.stages)]
     rows += [("old", item.old.about.stages) for item in comparisons if item.new is result]
-    rows = [(name, stages) for name, stages in rows if stages]
-    shares = charts.STAGES_SHOWN.items() if rows else ()
-    return [(label, Markup(charts.stages(rows, share))) for share, label in shares]
+    named = [
+        (" ".join(filter(None, (name, part))), stages)
+        for name, found in rows
+        for part, stages in _parts(found).items()
+    ]
+    shares = charts.STAGES_SHOWN.items() if named else ()
+    return [(label, Markup(charts.stages(named, share))) for share, label in shares]
+
+
+def _parts(rows: Sequence[Timed]) -> dict[str, list[Timed]]:
+    """Steps or stages by durability."""
+    names = dict.fromkeys(row.durability for row in rows)
+    return {name: [row for row in rows if row.durability == name] for name in names}
 
 
 def _section(
@@ -169,7 +182,9 @@ def _section(
         options=", ".join(f"{name} {shown(value, None)}" for name, value in about.options.items()),
         machine=[(name, _member(name, value)) for name, value in about.machine.items()],
         hiccups=[(_label(name), shown(value, unit_of(name))) for name, value in hiccups],
-        ladder=Markup(charts.ladder(about.ladder)),
+        ladders=[
+            (name, Markup(charts.ladder(steps))) for name, steps in _parts(about.ladder).items()
+        ],
         ladder_rows=[_texts(step) for step in about.ladder],
         stages=stages,
         stage_rows=[_texts(stage) for stage in about.stages],

@@ -54,6 +54,7 @@ class Step(Struct, frozen=True):
     p99_ns: float
     p99_9_ns: float
     max_ns: float
+    durability: str = ""
 
 
 class Stage(Struct, frozen=True):
@@ -66,6 +67,7 @@ class Stage(Struct, frozen=True):
     p99_9_ns: float
     max_ns: float
     count: int
+    durability: str = ""
 
 
 class Described(Struct, frozen=True):

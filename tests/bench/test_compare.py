@@ -83,11 +83,29 @@ def test_versions_of_software_do_not_make_another_machine() -> None:
 
 
 def test_a_ratio_that_nothing_gives_a_direction_is_not_judged() -> None:
-    found = _one(_figure(1.0, name="ratio"), _figure(0.5, name="ratio"), "ratio")
+    found = _one(_figure(1.0, name="odd_ratio"), _figure(0.5, name="odd_ratio"), "odd_ratio")
     assert (found.verdict, found.why) == (NOT, "nothing says which way is better")
     base = {"baseline_p50_ns": 7}
-    found = _one(_figure(1.0, name="ratio"), _figure(0.5, name="ratio", **base), "ratio")
+    found = _one(
+        _figure(1.0, name="odd_ratio"), _figure(0.5, name="odd_ratio", **base), "odd_ratio"
+    )
     assert found.verdict == BETTER
+
+
+def test_a_bar_says_which_way_a_ratio_is_better() -> None:
+    name = "relaxed_16_ratio"
+    old, new = (_figure(value, name=name, bench="http") for value in (0.5, 0.6))
+    found = _one(old, new, name)
+    assert found.verdict == BETTER
+
+
+def test_a_ratio_without_noise_has_that_of_its_group() -> None:
+    figures = {"a_p50_ns": 3, "a_baseline_p50_ns": 4, "b_p50_ns": 5}
+    noise = {"a_p50_ns": 0.03, "a_baseline_p50_ns": 0.04, "b_p50_ns": 0.5}
+    made = [{**figures, "a_ratio": value, "noise": noise} for value in (1.0, 2.0)]
+    assert _one(made[0], made[1], "a_ratio").needed == pytest.approx(3 * 0.05 * 2**0.5)
+    made = [{"a_ratio": value, "noise": {}} for value in (1.0, 2.0)]
+    assert _one(made[0], made[1], "a_ratio").why == "the noise was not measured"
 
 
 def test_facts_are_not_compared() -> None:

@@ -18,6 +18,8 @@ from bench.figures import baseline_of, better_of, shown, unit_of
         ("bytes_per_order", "size", "lower", 192, "192 B"),
         ("overhead_percent", "percent", "lower", 4.25, "4.25 %"),
         ("w1_ratio", "ratio", "", 0.646, "0.646 x"),
+        ("resting_growth", "ratio", "lower", 2.5, "2.5 x"),
+        ("relaxed_16_cpu_per_order_ns", "time", "lower", 64_000, "64 µs"),
         ("major_faults", "count", "lower", 12_000, "12,000"),
         ("late", "count", "lower", 0, "0"),
     ],

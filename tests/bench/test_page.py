@@ -62,10 +62,13 @@ def _page(*made: dict[str, Any], old: dict[str, Any] | None = None) -> Page:
 
 
 def test_every_figure_is_on_the_page() -> None:
-    figures = {"w1_ns_per_command": 72.1, "w1_baseline_ns_per_command": 111.6, "w1_ratio": 0.2}
-    facts = {"trades": 123_456, "trade_hash": "0f1e2d", "pinned": True}
-    noise = {"w1_ns_per_command": 0.0125}
-    text = _page(result(**figures, **facts, noise=noise), pipeline()).text
+    figures: dict[str, Any] = {"w1_risk": False, "w1_ids": False}
+    figures |= {"w1_ns_per_command": 72.1, "w1_baseline_ns_per_command": 111.6, "w1_ratio": 0.2}
+    facts: dict[str, Any] = {"trades": 123_456, "trade_hash": "0f1e2d", "pinned": True}
+    noise: dict[str, Any] = {"w1_ns_per_command": 0.0125}
+    made = pipeline()
+    made["ladder"][1]["durability"] = "sync"
+    text = _page(result(**figures, **facts, noise=noise), made).text
     for shown in (
         *("w1_ns_per_command 72.1 ns 1.2 % 112 ns 0.646 x", "w1_ratio 0.2 x ≤ 0.25 x reached"),
         *("trades 123,456", "trade_hash 0f1e2d", "pinned yes"),
@@ -75,6 +78,7 @@ def test_every_figure_is_on_the_page() -> None:
         *("200 k/s 200 k/s 3 2.11 µs 6.33 µs 19 µs 912 µs",),
         *("ring 2.11 µs 4.44 µs 6.33 µs 19 µs 912 µs 5,555",),
         *("one in flight", "99.9", "2026-11-20 10:00", "durability relaxed", "no_risk yes"),
+        *("Rate ladder 1 µs", "Rate ladder, sync 1 µs"),
     ):
         assert shown in text, shown
 
@@ -122,19 +126,31 @@ def test_an_old_curve_has_the_colour_of_the_new_one() -> None:
 
 
 def test_a_bar_is_reached_or_missed_by_figures_of_its_benchmark_and_facts() -> None:
-    met = list(held(read(options={"no_risk": True}, w1_ratio=0.25, w2_ratio=0.41, ratio=9)))
+    book: dict[str, Any] = {"w1_risk": False, "w1_ids": False, "w2_risk": False, "w2_ids": False}
+    met = list(held(read(**book, w1_ratio=0.25, w2_ratio=0.41, w4_ratio=0.1)))
     assert [(one.field, one.is_reached) for one in met] == [("w1_ratio", True), ("w2_ratio", False)]
-    assert list(held(read(options={}, w1_ratio=0.1))) == []
+    alone = list(held(read(flow="w4.flow", risk=False, ids=False, ratio=0.33)))
+    assert [(one.bar.limit, one.is_reached) for one in alone] == [(0.32, False)]
+    assert list(held(read(flow="w4.flow", risk=True, ids=False, ratio=0.33))) == []
     found = list(held(read(bench="replay", commands_per_s=6_000_000)))
     assert [one.is_reached for one in found] == [True]
-    text = _page(result(w2_ratio=0.41)).text
+    text = _page(result(**book, w2_ratio=0.41)).text
     assert "book alone, w2, to the naive kernel missed 0.41 x ≤ 0.4 x" in text
+
+
+def test_a_bar_beyond_hiccups_takes_off_what_the_machine_does_by_itself() -> None:
+    made: dict[str, Any] = {"bench": "pipeline", "relaxed_half_p99_9_ns": 1_012_900}
+    assert [(one.value, one.is_reached) for one in held(read(**made))] == [(1e6, True)]
+    made["relaxed_half_p99_9_ns"] += 1
+    assert [one.is_reached for one in held(read(**made))] == [False]
+    assert list(held(read(**made, hiccups=...))) == []
 
 
 def test_every_bar_is_for_a_figure_with_a_unit() -> None:
     for bar in BARS:
         re.compile(bar.field)
         assert bar.sign in "≤≥"
+        assert bar.beyond in ("", "p99_ns", "p99_9_ns")
         assert bar.limit > 0
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bench import bench_micro
+from bench.compare import compare
 from tests.bench.examples import MACHINE, pipeline, read, result, write
 from tools import exits, report
 from tools.cli import app
@@ -39,7 +40,11 @@ def _console() -> tuple[Console, io.StringIO]:
 
 
 def test_the_page_is_written_beside_the_results_or_where_it_is_wanted(tmp_path: Path) -> None:
-    path = write(tmp_path / "kernel.json", result(w1_ratio=0.2, w2_ratio=0.9))
+    path = write(
+        tmp_path / "kernel.json",
+        result("ring", ratio=2.1)
+        | {"bench": "replay", "commands_per_s": 7e6, "archived_commands_per_s": 1},
+    )
     printed, ended = _run("report", str(tmp_path), "--json")
     assert ended is None
     page = tmp_path / "report.html"
@@ -129,7 +134,7 @@ def test_the_first_result_of_a_machine_is_what_later_ones_are_compared_with(
 def test_a_comparison_says_why_it_judges_nothing() -> None:
     console, text = _console()
     new = read(p50_ns=1, machine=MACHINE | {"cpus": 4})
-    report.show(report.compare([read(p50_ns=1)], [new]), console)
+    report.show(compare([read(p50_ns=1)], [new]), console)
     assert "not comparable: other machine: cpus 2, now 4" in text.getvalue()
 
 
