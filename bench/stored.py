@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
+from bench import machine
+
 SCHEMA: Final = 1
 DIRECTORY: Final = "results"  # Ignored by git; `outcry bench report` looks there by default.
 RUNS_FOR_NOISE: Final = 3
@@ -241,13 +243,14 @@ def _check(about: Described) -> None:
 
 def stamped(name: str, options: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """``found`` as a result: members that it does not have yet, then its own."""
-    given = {key: value for key, value in options.items() if value not in (None, False)}
+    given = {key: value for key, value in options.items() if value not in (None, False, ())}
     about: dict[str, Any] = {
         "schema": SCHEMA,
         "bench": name,
         "taken": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "options": {key: _plain(value) for key, value in given.items()},
+        "machine": machine.describe(),
     }
     return about | dict(found)
 
@@ -259,9 +262,9 @@ def as_read(result: Mapping[str, Any]) -> Result:
 
 def machine_name(result: Result) -> str:
     """A directory name for results of machines that look alike."""
-    machine = result.about.machine
-    words = re.findall(r"[a-z0-9.]+", str(machine.get("cpu", "unknown")).lower())
-    return "-".join([*words, f"{machine.get('cpus', 0)}cpus"])[:NAME_CHARS_MAX]
+    about = result.about.machine
+    words = re.findall(r"[a-z0-9.]+", str(about.get("cpu", "unknown")).lower())
+    return "-".join([*words, f"{about.get('cpus', 0)}cpus"])[:NAME_CHARS_MAX]
 
 
 def save(result: Mapping[str, Any], directory: Path) -> Path:

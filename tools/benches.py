@@ -83,7 +83,10 @@ def run(name: str, options: Options) -> dict[str, Any]:
 
 
 def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> None:
-    """Write the result into a directory, compare it with the one of this machine in another."""
+    """Write the result into a directory, compare it with the one of this machine in another.
+
+    ValueError when the benchmark gave what is no result.
+    """
     if places.save is None and places.against is None:
         return
     from rich.console import Console
@@ -92,6 +95,7 @@ def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> 
     from tools import report
 
     result = stored.stamped(name, options._asdict(), found)
+    stored.as_read(result)
     console = Console(stderr=True)
     if places.save is not None:
         console.print(f"saved {stored.save(result, places.save)}", soft_wrap=True)

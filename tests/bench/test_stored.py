@@ -1,6 +1,7 @@
 """Results as files: found, read, refused with place and reason; saved, never over another."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def test_what_a_benchmark_does_not_say_of_itself_is_added() -> None:
     assert found["options"] == {"flow": "w1.flow", "ids": True}
     assert (found["schema"], found["bench"], found["hop_ns"]) == (1, "ring", 80)
     assert found["commit"] == "own"
+    assert found["machine"]["cpus"] == os.cpu_count()
     assert stored.as_read(found).flat == {"hop_ns": 80}
 
 
