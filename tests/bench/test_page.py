@@ -166,6 +166,8 @@ def test_curves_lie_over_one_another_on_a_scale_of_nines(count: int) -> None:
         found = re.search(rf'<text x="([\d.]+)"[^>]*>{re.escape(text)}</text>', drawn)
         assert found is not None, text
         at[text] = float(found[1])
+    dots = re.findall(r'<desc class="x[^"]*">([\d.]+)</desc>', drawn)
+    assert float(dots[-1]) == pytest.approx(at["max"], abs=0.1)
     places = list(at.values())
     steps = [right - left for left, right in itertools.pairwise(places)]
     assert max(steps) - min(steps) < 0.01
