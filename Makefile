@@ -100,10 +100,12 @@ flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, aga
 	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)
 	OUTCRY_FLOWS=$(OUTCRY_FLOWS) $(PYTEST) tests/test_flows.py tests/test_benchmarks_smoke.py
 
-bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
-	@for name in ring journal resume "kernel --no-risk" kernel "kernel --by-kind --no-risk" \
-		"kernel --all" "kernel --scaling --no-risk" managed peers; do \
-		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
+bench: compile  ## all benchmarks, small; results and report in results/; flows in OUTCRY_FLOWS=DIR
+	@for name in ring journal resume pipeline stages "kernel --no-risk" kernel \
+		"kernel --by-kind --no-risk" "kernel --all" "kernel --scaling --no-risk" managed peers; do \
+		echo "$$name"; $(BIN)/outcry bench $$name --save results; echo; done
+	@echo micro; $(BIN)/outcry bench micro --save results --against results/stored
+	@$(BIN)/outcry bench report results
 
 # What breaks, whole: hours.
 faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends faults-replayer  ## everything that breaks (hours)

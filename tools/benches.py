@@ -12,7 +12,7 @@ from tools import exits
 NAMES: Final = (
     *("kernel", "managed", "peers"),
     *("ring", "readers", "journal", "resume", "replay", "restart"),
-    *("pipeline", "stages"),
+    *("pipeline", "stages", "micro"),
 )
 SECONDS: Final = 2.0
 KERNEL_MODES: Final = ("mix", "by_kind", "scaling", "whole")  # One at a time.
@@ -45,6 +45,13 @@ class Options(NamedTuple):
     scaling: bool = False
     whole: bool = False
     engine: tuple[str, ...] = ()
+
+
+class Places(NamedTuple):
+    """Directories: where results are kept, and where those are that they are compared with."""
+
+    save: Path | None
+    against: Path | None
 
 
 def check(name: str, options: Options) -> None:
@@ -95,6 +102,27 @@ def _pipeline(options: Options, directory: Path) -> dict[str, Any]:
 def flat(found: dict[str, Any]) -> dict[str, Any]:
     """The fields that a person is shown; single runs, noise and tables are for --json."""
     return {name: value for name, value in found.items() if not isinstance(value, list | dict)}
+
+
+def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> None:
+    """Write the result into a directory, compare it with the one of this machine in another.
+
+    ValueError when the benchmark gave what is no result.
+    """
+    if places.save is None and places.against is None:
+        return
+    from rich.console import Console
+
+    from bench import stored
+    from tools import report
+
+    result = stored.stamped(name, options._asdict(), found)
+    stored.as_read(result)
+    console = Console(stderr=True)
+    if places.save is not None:
+        console.print(f"saved {stored.save(result, places.save)}", soft_wrap=True)
+    if places.against is not None:
+        report.against(result, places.against, console)
 
 
 def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:

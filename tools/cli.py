@@ -10,6 +10,7 @@ import typer
 
 from tools import data as keeping
 from tools import exits, inside
+from tools.bench_group import RUN, bench_app
 
 if TYPE_CHECKING:
     from tools.config_layers import Loaded
@@ -29,6 +30,7 @@ events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_
 app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
 inside.register(app)
 keeping.register(app)
 
@@ -159,13 +161,13 @@ def replay(
     _print(found, as_json=as_json)
 
 
-@app.command()
+@bench_app.command(RUN)
 def bench(
     name: Annotated[
         str,
         typer.Argument(
             help="pipeline, kernel, managed, peers, ring, readers, journal, resume, replay, "
-            "restart or stages."
+            "restart, stages or micro."
         ),
     ],
     flow: Annotated[
@@ -198,9 +200,16 @@ def bench(
         list[str] | None,
         typer.Option("--engine", help="'NAME=COMMAND {flow}' beside the others (peers)."),
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Directory that the result is written into too.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Compare with what is stored there for this machine."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a part, with a baseline in the same run."""
+    """Measure a part: kernel, ring, … (the word run may be left out)."""
     from tools import benches
 
     options = benches.Options(
@@ -220,6 +229,7 @@ def bench(
     benches.check(name, options)
     _compile()
     found = benches.run(name, options)
+    benches.keep(name, options, found, benches.Places(save, against))
     _print(found if as_json else benches.flat(found), as_json=as_json)
 
 
