@@ -27,6 +27,7 @@ from core.journal.layout import RELAXED
 from core.journal.segments import inventory, segment_path
 from core.journal.writer import Writer
 from core.libc import clock_monotonic_ns
+from core.limits import DEFAULT, Limits
 from core.memory import load_i64, store_i32, store_i64
 from core.messages import CRC_AT, MASS, MASS_CANCEL, ORDER_ACCEPTED, PLACE_ORDER, SCHEMA
 from core.rows import order_row, state_at
@@ -40,6 +41,7 @@ ORDERS: Final = 300_000
 SPREAD: Final = Spread(16, 20_000, 200_000, "managed", users=2_000)
 SAMPLES: Final = 50_000  # Commands of a measured round that are timed one by one.
 WINDOWS_MAX: Final = 4  # Rounds measured at the start, and at the end.
+ID_DIGITS: Final = 16  # Of the flow's id; the round's follow.
 START_NS: Final = 1_700_000_000_000_000_000
 SHARES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "p99_9_ns": 99.9, "max_ns": 100.0}
 MEMORY: Final = ("Private_Clean", "Private_Dirty", "Shared_Clean", "Shared_Dirty")
@@ -68,16 +70,13 @@ def memory_bytes() -> tuple[int, int]:
 class Managed:
     """One engine, one journal, one flow that is run again and again."""
 
-    def __init__(self, data: Path, spread: Spread, segment_bytes: int | None = None) -> None:
+    def __init__(self, data: Path, spread: Spread, floor: Limits = DEFAULT) -> None:
         self.flow, expected = spread_flow(spread)
         self.expected = expected[str(len(self.flow.records))]
         self.orders = int(self.flow.max_order_id)
         self._users = spread.users
-        limits = limits_for(self.flow, spread.users)
-        config = JournalConfig(RELAXED, limits, ENGINE_VERSION)
-        if segment_bytes is not None:
-            config = config._replace(segment_bytes=segment_bytes)
-        self._start = Start(data, config)
+        limits = limits_for(self.flow, spread.users, floor)
+        self._start = Start(data, JournalConfig(RELAXED, limits, ENGINE_VERSION))
         self._start.output.segment.unlink()
         self.state = self._start.state
         self._ring = PrivateRing(RING_EVENTS, populate=True)
@@ -87,7 +86,7 @@ class Managed:
         self._engine = entry(apply_batch)
         self._own = np.ascontiguousarray(self.flow.records["order_id"].astype(np.int64))
         self._engine_ids = np.zeros(self.orders + 1, np.int64)
-        self._slots = flows.to_commands(self.flow)  # Built once: a round allocates nothing.
+        self._slots = flows.to_commands(self.flow, ids=True)  # Built once.
         self._is_new = self._slots["kind"] == PLACE_ORDER
         self._rounds = 0
         for slots in setup_commands(self.flow, spread.users):
@@ -96,8 +95,8 @@ class Managed:
     def round(self, samples: int = 0) -> Round:
         """Run the flow once; its first ``samples`` commands behind the prefill one by one."""
         self._engine_ids[:] = 0
-        numbers = self.flow.records["order_id"] + np.uint64(self._rounds * (self.orders + 1))
-        flows.name_orders(self._slots, self._is_new, numbers)
+        suffix = np.frombuffer(b"%08x" % self._rounds, np.uint8)  # No id comes twice.
+        self._slots["client_order_id"][self._is_new, ID_DIGITS : ID_DIGITS + 8] = suffix
         before = self._counters()
         taken, place, count = [], 0, len(self._slots)
         first_sample = self.flow.prefill
@@ -241,13 +240,14 @@ def run(
     directory: Path | None = None,
     spread: Spread = SPREAD,
     samples: int = SAMPLES,
+    floor: Limits = DEFAULT,
 ) -> dict[str, Any]:
     """At least ``orders`` orders; flat fields.  ``directory`` decides which disk.
 
     AssertionError when a round does not give the counts of its flow.
     """
     with tempfile.TemporaryDirectory(prefix="outcry-bench-", dir=directory or Path.cwd()) as place:
-        managed = Managed(Path(place) / "data", spread)
+        managed = Managed(Path(place) / "data", spread, floor)
         rounds = max(-(-orders // managed.orders), 3)
         window = min(max((rounds - 1) // 8, 1), WINDOWS_MAX)
         done = [managed.round()]  # Warm: not counted for memory or latency.

@@ -14,6 +14,7 @@ from bench.kernel_run import Prepared, Setting
 from bench.kinds import PART, by_kind
 from bench.naive import NaiveRun
 from bench.paper_journal import PaperJournal
+from core.limits import DEFAULT, Limits
 
 RESTING: Final = (1_000, 10_000, 100_000, 1_000_000)
 RESTING_INSTRUMENTS: Final = 100
@@ -105,13 +106,14 @@ def whole(
     expected: Expected,
     repeats: int = REPEATS,
     remembered: int = IDS_REMEMBERED,
+    floor: Limits = DEFAULT,
 ) -> dict[str, Any]:
     """The book alone, then what each part adds, to all of it: holds and balances, client order ids
     in a table that is full, events, and the journal's copy, checksums and blocks in memory."""
     settings = {
-        "book": Setting(risk=False),
-        "risk": Setting(risk=True),
-        "ids": Setting(risk=True, ids=True, remembered=remembered),
+        "book": Setting(risk=False, floor=floor),
+        "risk": Setting(risk=True, floor=floor),
+        "ids": Setting(risk=True, ids=True, remembered=remembered, floor=floor),
     }
     runs: dict[str, list[float]] = {name: [] for name in (*settings, "all")}
     ready = {name: judged(flow, expected, setting)[0] for name, setting in settings.items()}
@@ -123,6 +125,8 @@ def whole(
         for name, prepared in ready.items():
             runs[name].append(prepared.timed())
         runs["all"].append(ready["ids"].timed_with_journal(paper))
+    if paper.fault():
+        raise AssertionError(f"the journal's newest block is none: fault {paper.fault()}")
     ns = {name: median(values) for name, values in runs.items()}
     carrying = ids_share(ready["ids"])
     found: dict[str, Any] = {

@@ -15,6 +15,7 @@ from bench.market import limits_for, remembered, setup_commands, stamp
 from bench.paper_journal import PaperJournal
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.jit import call_entry, entry, kernel
+from core.limits import DEFAULT, Limits
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State
 
@@ -32,6 +33,7 @@ class Setting(NamedTuple):
     ids: bool = False  # New orders carry client order ids.
     remembered: int = 0  # Ids that the table holds before the flow begins; no more fit into it.
     batch: int = BATCH
+    floor: Limits = DEFAULT  # Tables are at least so large: the default profile, as in production.
 
 
 @kernel
@@ -51,7 +53,7 @@ class Prepared:
         self.flow, self.setting = flow, setting
         self.event_hash: int | None = None
         users = max(int(flow.records["user"].max()) + 1, 1)
-        self.limits = limits_for(flow, users)
+        self.limits = limits_for(flow, users, setting.floor)
         self.setup = setup_commands(flow, users)
         self.base = len(self.setup) + 1
         self._remembered: Array | None = None

@@ -34,17 +34,17 @@ PAGES_SPARE: Final = 64
 assert ORDERS_MAX + DEFAULT.closed_keep < 1 << ORDER_SLOT_BITS
 
 
-def limits_for(flow: flows.Flow, users: int) -> Limits:
-    """Room for every order, price and account of a flow, at least the default profile."""
+def limits_for(flow: flows.Flow, users: int, floor: Limits = DEFAULT) -> Limits:
+    """Room for every order, price and account of a flow, and at least ``floor``."""
     orders = min(int(flow.max_order_id) + 2, ORDERS_MAX)
-    return Limits(
-        orders_max=max(orders, DEFAULT.orders_max),
-        pages_max=max(pages_of(flow) + PAGES_SPARE, DEFAULT.pages_max),
-        accounts_max=max(users + 8, DEFAULT.accounts_max),
-        positions_max=max(2 * users + 64, DEFAULT.positions_max),
-        balances_max=max(4 * users + 64, DEFAULT.balances_max),
-        ids_max=max(orders, DEFAULT.ids_max),
-        instruments_max=max(flow.symbols + 1, DEFAULT.instruments_max),
+    return floor._replace(
+        orders_max=max(orders, floor.orders_max),
+        pages_max=max(pages_of(flow) + PAGES_SPARE, floor.pages_max),
+        accounts_max=max(users + 8, floor.accounts_max),
+        positions_max=max(2 * users + 64, floor.positions_max),
+        balances_max=max(4 * users + 64, floor.balances_max),
+        ids_max=max(orders, floor.ids_max),
+        instruments_max=max(flow.symbols + 1, floor.instruments_max),
     )
 
 

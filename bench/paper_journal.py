@@ -11,7 +11,7 @@ import numpy as np
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.crc32c import record_crc32c
 from core.jit import call_entry, kernel
-from core.journal.blocks import block_at, encode
+from core.journal.blocks import block_at, body_fault, encode, header_fault
 from core.journal.layout import ALIGN_SYNC, BLOCK, BLOCK_BYTES_MAX, DATA
 from core.memory import copy128, load_i64, region, store_i32, store_i64, view
 from core.messages import CRC_AT
@@ -42,10 +42,9 @@ class PaperJournal:
         """Blocks encoded so far."""
         return int(self._block["block_no"][0])
 
-    @property
-    def payload_crc32c(self) -> int:
-        """Checksum of the newest block."""
-        return int(self._block["payload_crc32c"][0])
+    def fault(self) -> int:
+        """What a reader of the journal finds wrong with the newest block; 0: nothing."""
+        return int(header_fault(self._image, SALT)) or int(body_fault(self._image))
 
 
 @kernel

@@ -162,7 +162,10 @@ def replay(
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay or restart.")
+        str,
+        typer.Argument(
+            help="kernel, managed, peers, ring, readers, journal, resume, replay or restart."
+        ),
     ],
     flow: Annotated[
         Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
@@ -173,17 +176,50 @@ def bench(
         float | None, typer.Option("--seconds", min=0.1, help="How long (not kernel).")
     ] = None,
     commands: Annotated[
-        int | None, typer.Option("--commands", min=1, help="In the journal (replay, restart).")
+        int | None,
+        typer.Option("--commands", min=1, help="How many; managed: how many orders."),
+    ] = None,
+    mix: Annotated[
+        str | None, typer.Option("--mix", help="A large flow (kernel): balanced, cross, cancel …")
+    ] = None,
+    instruments: Annotated[
+        int | None, typer.Option("--instruments", min=1, help="With --mix or --by-kind.")
+    ] = None,
+    resting: Annotated[
+        int | None, typer.Option("--resting", min=1, help="Orders in the book; as --instruments.")
+    ] = None,
+    by_kind: Annotated[bool, typer.Option("--by-kind", help="Kind by kind (kernel).")] = False,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Size by size (kernel).")] = False,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Part by part, journal and full id table too (kernel).")
+    ] = False,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option("--engine", help="'NAME=COMMAND {flow}' beside the others (peers)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a part, with a baseline in the same run."""
     from tools import benches
 
-    options = benches.Options(flow, no_risk, ids, seconds, commands)
+    options = benches.Options(
+        flow,
+        no_risk,
+        ids,
+        seconds,
+        commands,
+        mix=mix,
+        instruments=instruments,
+        resting=resting,
+        by_kind=by_kind,
+        scaling=scaling,
+        whole=whole,
+        engine=tuple(engine or ()),
+    )
     benches.check(name, options)
     _compile()
-    _print(benches.run(name, options), as_json=as_json)
+    found = benches.run(name, options)
+    _print(found if as_json else benches.flat(found), as_json=as_json)
 
 
 @journal_app.command("verify")
