@@ -13,12 +13,14 @@ from bench import flow as flows
 from bench import naive_many
 from bench.chase import CHASE_BYTES, Chase
 from bench.flow_spread import Spread, spread_flow
-from bench.kernel_run import BATCH, Prepared, Setting, run
+from bench.kernel_run import BATCH, ID_KEY, RING_EVENTS, Prepared, Setting, run
 from bench.market import limits_for, setup_commands, stamp
 from bench.naive import NaiveRun
 
-# Where they were before; journals for benchmarks are made with them.
+# With what other benchmarks make their exchanges.
 __all__ = [
+    "ID_KEY",
+    "RING_EVENTS",
     "Prepared",
     "Setting",
     "bench",

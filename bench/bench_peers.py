@@ -95,12 +95,11 @@ class Engine:
         row |= {
             "result": "differs" if wrong else "same",
             "ns_per_command": round(ns, 2),
-            "noise": spread_of(self.ns),
-            **{name: self.found[name] for name in COMPARED if name in self.found},
         }
+        row |= {name: self.found[name] for name in COMPARED if name in self.found}
         if ours:
             row["ratio_to_outcry"] = round(ns / ours, 3)
-        return row | ({"differs_in": wrong} if wrong else {})
+        return row | ({"differs_in": ", ".join(wrong)} if wrong else {})
 
 
 def engine_of(given: str) -> Engine:
@@ -143,7 +142,7 @@ def run(
     rounds: int = ROUNDS,
     seconds: float = SECONDS_MAX,
 ) -> dict[str, Any]:
-    """Every engine over the flow at ``path``; flat fields by engine, and the table ``engines``.
+    """Every engine over the flow at ``path``; flat fields by engine, and the table ``runs``.
 
     Raises ValueError for a flow or an engine that is none; a result of an engine never raises.
     """
@@ -170,4 +169,5 @@ def run(
         for field in ("result", "ns_per_command", "ratio_to_outcry", "fault", "install"):
             if field in row:
                 found[f"{name}_{field}"] = row[field]
-    return found | {"engines": rows}
+    noise = {f"{one.name}_ns_per_command": spread_of(one.ns) for one in here if one.ns}
+    return found | {"runs": rows, "noise": noise}

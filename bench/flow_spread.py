@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.flow import CANCEL, NEW, NEW_IOC, NEW_MARKET, RECORD, REDUCED, REPLACED, Flow, mix
 from core.jit import kernel
-from core.memory import shift_right, wrap_mul
+from core.layout import offset_of, record
+from core.memory import load_i32, load_i64, pointer, shift_right, store_i32, wrap_mul
 
 Array = np.ndarray[Any, Any]
 
@@ -38,14 +39,43 @@ MIXES: Final[dict[str, tuple[int, ...]]] = {
 }
 GROWING: Final = ("rest",)  # Its book grows; the others keep their size.
 
-# Rows of the table of orders, a column per order id.
-SYMBOL, SIDE, PRICE, QTY, USER, PLACE, NEXT = range(7)
-# The two lists of open orders, and the two ends of each queue at the touch.
-DEEP, TOUCH = range(2)
-HEAD, TAIL = range(2)
-# Words of the dice; the first two are the lengths of the lists.
-DEEP_OPEN, TOUCH_OPEN, SEED, LAST_ID, TRADES, TRADED_QTY, NOTIONAL, REJECTS = range(8)
-TRADE_HASH, INSTRUMENTS, USERS, TARGET, GONE = range(8, 13)
+ORDER: Final = record(
+    "an order of the dice",
+    32,
+    [
+        *((name, "<i4") for name in ("symbol", "side", "price", "qty", "user")),
+        ("place", "<i4"),  # In the list of its kind.
+        ("next", "<i4"),  # The order behind it at the touch; 0: none.
+        ("reserved", "<i4"),
+    ],
+)
+QUEUE: Final = record("the orders at one touch", 8, [("head", "<i4"), ("tail", "<i4")])
+OPEN: Final = record("a list of open orders", 16, [("ids", "<i8"), ("count", "<i8")])
+DICE: Final = record(
+    "the state of the dice",
+    256,
+    [
+        ("orders", "<i8"),  # Addresses of the tables.
+        ("queues", "<i8"),
+        *((name, "<i8") for name in ("deep", "deep_count", "touch", "touch_count")),
+        *((name, "<i8") for name in ("instruments", "users", "target")),
+        ("bounds", "<i8"),  # Address of six rising shares of 1,000.
+        ("seed", "<i8"),
+        ("last_id", "<i8"),
+        ("gone", "<i8"),  # An order that has ended.
+        *((name, "<i8") for name in ("trades", "traded_qty", "notional", "rejects")),
+        ("trade_hash", "<i8"),
+        ("reserved", "<i8", (14,)),
+    ],
+)
+DEEP: Final = offset_of(DICE, "deep")  # The two lists: OPEN rows in DICE.
+TOUCH: Final = offset_of(DICE, "touch")
+
+dice_at = pointer(DICE)
+order_at = pointer(ORDER)
+queue_at = pointer(QUEUE)
+open_at = pointer(OPEN)
+record_at = pointer(RECORD)
 
 
 class Spread(NamedTuple):
@@ -71,13 +101,21 @@ class Dice:
                 f"instruments: expected 1 to {INSTRUMENTS_MAX}, got {spread.instruments}"
             )
         self.spread = spread
-        self.orders = np.zeros((7, orders_max + 1), np.int32)
-        self.lists = np.zeros((2, orders_max + 1), np.int32)
-        self.queues = np.zeros((2, 2 * spread.instruments), np.int32)
-        self.words = np.zeros(16, np.int64)
-        self.words[SEED] = spread.seed * 0x9E37_79B9 + 88_172_645
-        self.words[INSTRUMENTS], self.words[USERS] = spread.instruments, spread.users
-        self.words[TARGET] = 0 if spread.mix in GROWING else spread.resting
+        self.state = np.zeros(1, DICE)
+        self._orders = np.zeros(orders_max + 1, ORDER)
+        self._queues = np.zeros(2 * spread.instruments, QUEUE)
+        self._bounds = np.zeros(6, np.int64)
+        self._open = {name: np.zeros(orders_max + 1, np.int32) for name in ("deep", "touch")}
+        for name, table in (
+            *self._open.items(),
+            ("orders", self._orders),
+            ("queues", self._queues),
+            ("bounds", self._bounds),
+        ):
+            self.state[name] = table.ctypes.data
+        self.state["seed"] = spread.seed * 0x9E37_79B9 + 88_172_645
+        self.state["instruments"], self.state["users"] = spread.instruments, spread.users
+        self.state["target"] = 0 if spread.mix in GROWING else spread.resting
 
     def prefill(self, *, deep_only: bool = False) -> Array:
         """The orders that rest before the count begins."""
@@ -90,23 +128,25 @@ class Dice:
 
     def _records(self, count: int, share: tuple[int, ...]) -> Array:
         records = np.zeros(count, RECORD)
-        bounds = np.full(6, 1000, np.int64)
-        bounds[: len(share)] = np.cumsum(share)
-        make(records, bounds, self.orders, self.lists, self.queues, self.words)
+        self._bounds[:] = 1000
+        self._bounds[: len(share)] = np.cumsum(share)
+        make(self.state.ctypes.data, records.ctypes.data, count)
         return records
+
+    @property
+    def last_id(self) -> int:
+        """The newest order's."""
+        return int(self.state["last_id"][0])
 
     def numbers(self) -> dict[str, int | str]:
         """The fields of a sidecar that the dice know."""
-        words = self.words
-        still = [self.lists[kind, : words[kind]] for kind in (DEEP, TOUCH)]
+        row = self.state[0]
+        still = [ids[: int(row[f"{name}_count"])] for name, ids in self._open.items()]
         return {
-            "trades": int(words[TRADES]),
-            "traded_qty": int(words[TRADED_QTY]),
-            "notional": int(words[NOTIONAL]),
-            "rejects": int(words[REJECTS]),
-            "trade_hash": f"{int(words[TRADE_HASH]) & (1 << 64) - 1:016x}",
+            **{name: int(row[name]) for name in ("trades", "traded_qty", "notional", "rejects")},
+            "trade_hash": f"{int(row['trade_hash']) & (1 << 64) - 1:016x}",
             "resting_orders": sum(map(len, still)),
-            "resting_qty": sum(int(self.orders[QTY, part].sum(dtype=np.int64)) for part in still),
+            "resting_qty": sum(int(self._orders["qty"][ids].sum(dtype=np.int64)) for ids in still),
         }
 
 
@@ -118,170 +158,188 @@ def spread_flow(spread: Spread) -> tuple[Flow, dict[str, dict[str, int | str]]]:
     records = np.concatenate([before, dice.records(spread.commands)])
     expected[str(len(records))] = dice.numbers()
     name = f"{spread.mix}-{spread.instruments}x{spread.resting}"
-    last_id = int(dice.words[LAST_ID])
     return (
-        Flow(name, spread.resting, spread.instruments, last_id, spread.users - 1, records),
+        Flow(name, spread.resting, spread.instruments, dice.last_id, spread.users - 1, records),
         expected,
     )
 
 
 @kernel
-def below(words: Array, bound: int) -> int:
+def below(state: int, bound: int) -> int:
     """The next random number, 0 to ``bound`` - 1 (xorshift64*)."""
-    word = int(words[SEED])
+    dice = dice_at(state)
+    word = dice.seed
     word ^= shift_right(word, 12)
     word ^= wrap_mul(word, 1 << 25)
     word ^= shift_right(word, 27)
-    words[SEED] = word
-    return shift_right(wrap_mul(word, STAR), 33) % int(bound)
+    dice.seed = word
+    return shift_right(wrap_mul(word, STAR), 33) % bound
 
 
 @kernel
-def deep_price(words: Array, side: int) -> int:
+def deep_price(state: int, side: int) -> int:
     """A price behind the touch."""
-    octave = 1 << below(words, DEEP_BITS)
-    away = 1 + octave + below(words, octave)
+    octave = 1 << below(state, DEEP_BITS)
+    away = 1 + octave + below(state, octave)
     return MIDDLE + away if side == 1 else MIDDLE - away
 
 
 @kernel
-def make(
-    records: Array, bounds: Array, orders: Array, lists: Array, queues: Array, words: Array
-) -> None:
-    """Fill ``records``; ``bounds``: rising shares of the six actions in 1,000."""
-    for place in range(len(records)):
-        record = records[place]
-        drawn = below(words, 1000)
-        resting = int(words[DEEP_OPEN] + words[TOUCH_OPEN])
-        target = int(words[TARGET])
-        if drawn < bounds[0] and target > 0 and resting * SLACK > target * (SLACK + 1):
-            drawn = int(bounds[2])  # A cancel.
-        elif bounds[2] <= drawn < bounds[3] and resting * SLACK < target * (SLACK - 1):
-            drawn = 0
-        if drawn < bounds[0] or words[DEEP_OPEN] == 0:
-            enter(record, orders, lists, queues, words, DEEP)
-        elif drawn < bounds[1] or (drawn < bounds[2] and words[TOUCH_OPEN] == 0):
-            enter(record, orders, lists, queues, words, TOUCH)
-        elif drawn < bounds[2]:
-            take(record, orders, lists, queues, words)
-        else:
-            change(record, drawn, bounds, orders, lists, words)
+def order_of(state: int, number: int) -> int:
+    """Address of an order's row."""
+    return dice_at(state).orders + 32 * number
 
 
 @kernel
-def say(record: Array, op: int, number: int, orders: Array) -> None:
+def make(state: int, records: int, count: int) -> None:
+    """Fill ``count`` records."""
+    dice = dice_at(state)
+    for place in range(count):
+        record = records + 40 * place
+        drawn = below(state, 1000)
+        action = 0
+        while action < 5 and drawn >= load_i64(dice.bounds + 8 * action):
+            action += 1
+        action = kept_size(state, action)
+        if action == 0 or dice.deep_count == 0:
+            enter(state, record, DEEP)
+        elif action == 1 or (action == 2 and dice.touch_count == 0):
+            enter(state, record, TOUCH)
+        elif action == 2:
+            take(state, record)
+        else:
+            change(state, record, action)
+
+
+@kernel
+def kept_size(state: int, action: int) -> int:
+    """The action, or its opposite where the book would get too large or too small by it."""
+    dice = dice_at(state)
+    resting = dice.deep_count + dice.touch_count
+    if dice.target == 0:
+        return action
+    if resting * SLACK > dice.target * (SLACK + 1) and action < 2:
+        return 3 if action == 0 else 2
+    if resting * SLACK < dice.target * (SLACK - 1) and (action == 2 or action == 3):
+        return 1 if action == 2 else 0
+    return action
+
+
+@kernel
+def say(state: int, record: int, op: int, number: int) -> None:
     """A record about an order as it is."""
-    record["op"], record["order_id"] = op, number
-    record["side"], record["symbol"] = orders[SIDE, number], orders[SYMBOL, number]
-    record["user"] = orders[USER, number]
-    record["price"], record["qty"] = orders[PRICE, number], orders[QTY, number]
+    row, order = record_at(record), order_at(order_of(state, number))
+    row.op, row.order_id = op, number
+    row.side, row.symbol, row.user = order.side, order.symbol, order.user
+    row.price, row.qty = order.price, order.qty
 
 
 @kernel
-def place_new(orders: Array, words: Array) -> int:
+def place_new(state: int) -> int:
     """An order of nobody's side and price yet: its id."""
-    words[LAST_ID] += 1
-    number = int(words[LAST_ID])
-    orders[SYMBOL, number] = below(words, words[INSTRUMENTS])
-    orders[USER, number] = below(words, words[USERS])
-    orders[QTY, number] = 1 + below(words, QTY_MAX)
-    return number
+    dice = dice_at(state)
+    dice.last_id += 1
+    order = order_at(order_of(state, dice.last_id))
+    order.symbol = below(state, dice.instruments)
+    order.user = below(state, dice.users)
+    order.qty = 1 + below(state, QTY_MAX)
+    return dice.last_id
 
 
 @kernel
-def enter(
-    record: Array, orders: Array, lists: Array, queues: Array, words: Array, kind: int
-) -> None:
+def enter(state: int, record: int, kind: int) -> None:
     """A new order that rests, DEEP or at the TOUCH."""
-    number = place_new(orders, words)
-    side = below(words, 2)
-    orders[SIDE, number] = side
-    orders[PRICE, number] = MIDDLE - 1 + 2 * side if kind == TOUCH else deep_price(words, side)
-    orders[PLACE, number] = words[kind]
-    lists[kind, words[kind]] = number
-    words[kind] += 1
-    say(record, NEW, number, orders)
+    number = place_new(state)
+    order = order_at(order_of(state, number))
+    side = below(state, 2)
+    order.side = side
+    order.price = MIDDLE - 1 + 2 * side if kind == TOUCH else deep_price(state, side)
+    row = open_at(state + kind)
+    order.place = row.count
+    store_i32(row.ids + 4 * row.count, number)
+    row.count += 1
+    say(state, record, NEW, number)
     if kind == TOUCH:
-        queue = 2 * int(orders[SYMBOL, number]) + side
-        if queues[HEAD, queue] == 0:
-            queues[HEAD, queue] = number
+        queue = queue_at(dice_at(state).queues + 8 * (2 * order.symbol + side))
+        if queue.head == 0:
+            queue.head = number
         else:
-            orders[NEXT, queues[TAIL, queue]] = number
-        queues[TAIL, queue] = number
+            order_at(order_of(state, queue.tail)).next = number
+        queue.tail = number
 
 
 @kernel
-def leave(orders: Array, lists: Array, words: Array, kind: int, number: int) -> None:
+def leave(state: int, kind: int, number: int) -> None:
     """An order ends: the last of its list takes its place."""
-    words[kind] -= 1
-    last = int(lists[kind, words[kind]])
-    place = orders[PLACE, number]
-    lists[kind, place] = last
-    orders[PLACE, last] = place
-    words[GONE] = number
+    row = open_at(state + kind)
+    row.count -= 1
+    last = load_i32(row.ids + 4 * row.count)
+    place = order_at(order_of(state, number)).place
+    store_i32(row.ids + 4 * place, last)
+    order_at(order_of(state, last)).place = place
+    dice_at(state).gone = number
 
 
 @kernel
-def take(record: Array, orders: Array, lists: Array, queues: Array, words: Array) -> None:
+def take(state: int, record: int) -> None:
     """A taker: half fill the oldest order exactly; others a part of it, or more than it."""
-    number = place_new(orders, words)
-    first = int(lists[TOUCH, below(words, words[TOUCH_OPEN])])
-    queue = 2 * int(orders[SYMBOL, first]) + int(orders[SIDE, first])
-    head = int(queues[HEAD, queue])
-    kind, qty = below(words, 4), int(orders[QTY, head])
+    dice = dice_at(state)
+    number = place_new(state)
+    first = order_at(order_of(state, load_i32(dice.touch + 4 * below(state, dice.touch_count))))
+    queue = queue_at(dice.queues + 8 * (2 * first.symbol + first.side))
+    head = order_at(order_of(state, queue.head))
+    kind, qty = below(state, 4), int(head.qty)
     if kind == 2:
-        qty = 1 + below(words, qty)
+        qty = 1 + below(state, qty)
     elif kind == 3:
-        qty += below(words, QTY_MAX)
-    orders[SYMBOL, number], orders[SIDE, number] = queue >> 1, 1 - (queue & 1)
-    orders[PRICE, number], orders[QTY, number] = orders[PRICE, head], qty
-    say(record, NEW_IOC, number, orders)
-    if kind == 0:
-        record["op"] = NEW
-    elif kind == 1:
-        record["op"], record["price"] = NEW_MARKET, 0
-    while qty > 0 and queues[HEAD, queue] != 0:
-        maker = int(queues[HEAD, queue])
-        traded = min(qty, int(orders[QTY, maker]))
-        price = int(orders[PRICE, maker])
+        qty += below(state, QTY_MAX)
+    order = order_at(order_of(state, number))
+    order.symbol, order.side = first.symbol, 1 - first.side
+    order.price, order.qty = head.price, qty
+    say(state, record, NEW if kind == 0 else NEW_MARKET if kind == 1 else NEW_IOC, number)
+    if kind == 1:
+        record_at(record).price = 0
+    while qty > 0 and queue.head != 0:
+        maker_id = queue.head
+        maker = order_at(order_of(state, maker_id))
+        traded = min(qty, maker.qty)
         qty -= traded
-        orders[QTY, maker] -= traded
-        words[TRADES] += 1
-        words[TRADED_QTY] += traded
-        words[NOTIONAL] += traded * price
-        digest = mix(mix(int(words[TRADE_HASH]), maker), number)
-        words[TRADE_HASH] = mix(mix(digest, price), traded)
-        if orders[QTY, maker] == 0:
-            queues[HEAD, queue] = orders[NEXT, maker]
-            leave(orders, lists, words, TOUCH, maker)
+        maker.qty -= traded
+        dice.trades += 1
+        dice.traded_qty += traded
+        dice.notional += traded * maker.price
+        digest = mix(mix(dice.trade_hash, maker_id), number)
+        dice.trade_hash = mix(mix(digest, maker.price), traded)
+        if maker.qty == 0:
+            queue.head = maker.next
+            leave(state, TOUCH, maker_id)
 
 
 @kernel
-def change(
-    record: Array, drawn: int, bounds: Array, orders: Array, lists: Array, words: Array
-) -> None:
-    """Cancel, replace or reduce an order; of the cancels one in 100 comes too late."""
-    number = int(lists[DEEP, below(words, words[DEEP_OPEN])])
-    if drawn < bounds[3]:
-        if words[GONE] != 0 and below(words, 100) == 0:
-            number = int(words[GONE])
-            words[REJECTS] += 1
+def change(state: int, record: int, action: int) -> None:
+    """Cancel (3), replace (4) or reduce (5); of the cancels one in 100 comes too late."""
+    dice = dice_at(state)
+    number = load_i32(dice.deep + 4 * below(state, dice.deep_count))
+    order = order_at(order_of(state, number))
+    qty = int(order.qty)
+    if action == 3:
+        if dice.gone != 0 and below(state, 100) == 0:
+            number = dice.gone
+            dice.rejects += 1
         else:
-            leave(orders, lists, words, DEEP, number)
-        say(record, CANCEL, number, orders)
-        record["price"] = record["qty"] = 0
-        return
-    qty = int(orders[QTY, number])
-    if drawn < bounds[4]:
-        if below(words, 4) == 0 and qty > 1:
-            orders[QTY, number] = 1 + below(words, qty - 1)  # Keeps its place.
+            leave(state, DEEP, number)
+        say(state, record, CANCEL, number)
+        record_at(record).price = record_at(record).qty = 0
+    elif action == 4:
+        if below(state, 4) == 0 and qty > 1:
+            order.qty = 1 + below(state, qty - 1)  # Keeps its place.
         else:
-            orders[PRICE, number] = deep_price(words, int(orders[SIDE, number]))
-        say(record, REPLACED, number, orders)
-        return
-    less = 1 + below(words, qty)
-    orders[QTY, number] = qty - less
-    say(record, REDUCED, number, orders)
-    record["price"], record["qty"] = 0, less
-    if less == qty:
-        leave(orders, lists, words, DEEP, number)
+            order.price = deep_price(state, order.side)
+        say(state, record, REPLACED, number)
+    else:
+        less = 1 + below(state, qty)
+        order.qty = qty - less
+        say(state, record, REDUCED, number)
+        record_at(record).price, record_at(record).qty = 0, less
+        if less == qty:
+            leave(state, DEEP, number)

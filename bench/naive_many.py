@@ -36,7 +36,8 @@ def counts(flow: Flow) -> dict[str, int] | None:
         levels["qty"] = 0
         for words in bits:
             words[:] = 0
-        tables = (orders, free, place, levels, *bits, by_id, events, np.array([-1, -1]), stats)
+        best = np.array([-1, -1])
+        tables: Any = (orders, free, place, levels, *bits, by_id, events, best, stats)
         place = apply_all(records, first, end, *tables)
     names = ("trades", "traded_qty", "notional", "rejects")
     found = dict(zip(names, stats[1:5].tolist(), strict=True))

@@ -276,6 +276,18 @@ def test_a_round_that_gives_other_counts_is_refused(tmp_path: Path) -> None:
     managed.close()
 
 
+def test_results_of_several_flows_become_one_with_their_names() -> None:
+    curve = {"name": "one command", "unit": "ns", "points": [[50.0, 90]]}
+    one = {"ns": 7.5, "runs": [{"ns": 7}, {"ns": 8}], "noise": {"ns": 0.1}, "curves": [curve]}
+    assert kernel_benches.merged({"w1": one, "w2": {"ns": 9.0}}) == {
+        "w1_ns": 7.5,
+        "w2_ns": 9.0,
+        "runs": [{"flow": "w1", "ns": 7}, {"flow": "w1", "ns": 8}],
+        "noise": {"w1_ns": 0.1},
+        "curves": [{**curve, "name": "w1: one command"}],
+    }
+
+
 def test_a_leak_and_a_drift_show() -> None:
     samples = np.full(10, 1_000)
     rounds = [

@@ -90,7 +90,7 @@ def test_an_engine_that_finds_something_else_is_shown_with_where(
     path = make("stock", tmp_path, count=COUNT)
     row = row_of(path, given(script, "differ"))
     assert row["result"] == "differs"
-    assert row["differs_in"] == ["rejects", "trade_hash"]
+    assert row["differs_in"] == "rejects, trade_hash"
     assert row["ns_per_command"] == 250.0
 
 
@@ -136,10 +136,10 @@ def test_a_package_that_is_not_installed_is_listed_with_what_installs_it(
     tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench_peers, "is_installed", lambda name: False)
-    monkeypatch.setattr(bench_peers, "OWN", {})
+    missing = bench_peers.known()[1]
     monkeypatch.setattr(
-        bench_peers, "known", lambda real=bench_peers.known: ([engine_of(given(script, "agree"))], real()[1])
-    )  # fmt: skip
+        bench_peers, "known", lambda: ([engine_of(given(script, "agree"))], missing)
+    )
     path = make("stock", tmp_path, count=COUNT)
     found = bench_peers.run(path, (given(script, "differ").replace("fake=", "other="),), 1)
     assert found["fake_result"] == "same"
@@ -147,8 +147,9 @@ def test_a_package_that_is_not_installed_is_listed_with_what_installs_it(
     for name, peer in PACKAGES.items():
         assert found[f"{name}_result"] == "not installed"
         assert found[f"{name}_install"] == f"python -m pip install {peer.package}=={peer.version}"
-    assert [row["engine"] for row in found["engines"]] == ["fake", "other", *PACKAGES]
+    assert [row["engine"] for row in found["runs"]] == ["fake", "other", *PACKAGES]
     assert json.dumps(found)
+    assert set(found["noise"]) == {"fake_ns_per_command", "other_ns_per_command"}
 
 
 def test_whether_a_package_is_there_is_asked_of_the_interpreter(

@@ -43,11 +43,8 @@ def kernel(options: "Options") -> dict[str, Any]:
         if options.flow is not None:
             return measure(options.flow, options)
         with tempfile.TemporaryDirectory() as directory:
-            found: dict[str, Any] = {}
-            for path in _flows(Path(directory)):
-                fields = measure(path, options).items()
-                found |= {f"{path.stem}_{field}": value for field, value in fields}
-            return found
+            paths = _flows(Path(directory))
+            return merged({path.stem: measure(path, options) for path in paths})
 
 
 def managed(options: "Options") -> dict[str, Any]:
@@ -74,6 +71,27 @@ RUN: Final[dict[str, Callable[["Options"], dict[str, Any]]]] = {
     "managed": managed,
     "peers": peers,
 }
+
+
+def merged(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One result out of those of several flows: fields, noise and curves get the flow's name in
+    front, each run says which flow it is of."""
+    found: dict[str, Any] = {}
+    runs: list[dict[str, Any]] = []
+    noise: dict[str, float] = {}
+    curves: list[dict[str, Any]] = []
+    for flow, result in results.items():
+        for name, value in result.items():
+            if name == "runs":
+                runs += [{"flow": flow, **run} for run in value]
+            elif name == "noise":
+                noise |= {f"{flow}_{field}": spread for field, spread in value.items()}
+            elif name == "curves":
+                curves += [{**curve, "name": f"{flow}: {curve['name']}"} for curve in value]
+            else:
+                found[f"{flow}_{name}"] = value
+    lists = {"runs": runs, "noise": noise, "curves": curves}
+    return found | {name: value for name, value in lists.items() if value}
 
 
 def _mode(options: "Options") -> str:
@@ -141,7 +159,7 @@ def _mix(options: "Options") -> dict[str, Any]:
     from bench.flow_spread import Spread
 
     spread = Spread()
-    given = {
+    given: dict[str, Any] = {
         "mix": options.mix,
         "instruments": options.instruments,
         "resting": options.resting,
