@@ -21,6 +21,7 @@ RESTING_INSTRUMENTS: Final = 100
 INSTRUMENTS: Final = (1, 100, 10_000)
 INSTRUMENTS_RESTING: Final = 200_000
 COMMANDS: Final = 500_000
+USERS: Final = 10_000
 ROUNDS: Final = 12
 IDS_REMEMBERED: Final = 2_000_000
 
@@ -43,7 +44,10 @@ def scaling(
     medians: dict[str, list[float]] = {}
     for row, instruments, resting in sizes:
         spread = Spread(
-            max(instruments // divisor, 1), max(resting // divisor, 10), COMMANDS // divisor
+            max(instruments // divisor, 1),
+            max(resting // divisor, 10),
+            COMMANDS // divisor,
+            users=max(USERS // divisor, 10),
         )
         prepared, _end = judged(*spread_flow(spread), setting)
         ours, theirs = [], []

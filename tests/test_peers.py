@@ -17,6 +17,7 @@ from bench.peers import run as contract
 from bench.peers.adapter import Adapter, Open, Trade, trade_hash
 from bench.peers.registry import OWN, PACKAGES, install_command
 from core.jit import PURE
+from core.limits import SMALL
 
 COUNT = 300
 
@@ -236,8 +237,9 @@ def test_an_adapter_keeps_the_place_of_what_only_gets_smaller() -> None:
 
 @pytest.mark.skipif(PURE, reason="the naive kernel is compiled only")
 def test_our_own_engines_keep_the_contract(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(contract, "FLOOR", SMALL)
     path = make("stock", tmp_path, count=COUNT)
     expected = flows.sidecar(path)[str(COUNT + flows.read_flow(path).prefill)]
     for name in OWN:

@@ -18,19 +18,19 @@ class Peer(Adapter):
 
         class Listener(package.OrderListener):  # type: ignore[misc]
             def on_accept(self, order: Any) -> None:
-                pass
+                order.accept()
 
             def on_reject(self, order: Any, reason: str) -> None:
                 pass
 
-            def on_fill(self, maker: Any, taker: Any, qty: int, price: int) -> None:
+            def on_fill(self, taker: Any, maker: Any, qty: int, price: int) -> None:
                 maker.fill(qty, price, 0)
                 taker.fill(qty, price, 0)
                 assert adapter.taker is not None
                 adapter.traded(flow_ids[maker.order_id_], adapter.taker, price, qty)
 
             def on_cancel(self, order: Any) -> None:
-                pass
+                order.cancel()
 
             def on_cancel_reject(self, order: Any, reason: str) -> None:
                 pass
@@ -46,7 +46,7 @@ class Peer(Adapter):
         self._order = package.SimpleOrder
         self._at_once = package.oc_immediate_or_cancel
         self._listener = Listener()
-        self._book = package.DepthOrderBook()
+        self._book = package.liquibook_book_OrderBook()
         self._book.set_order_listener(self._listener)
 
     def enter(self, order: Open, kind: int) -> None:

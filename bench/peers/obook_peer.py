@@ -1,4 +1,8 @@
-"""obook: an engine in Go behind a C interface, called through ctypes."""
+"""obook: an engine in Go behind a C interface, called through ctypes.
+
+It keeps orders of one user from trading with each other, which flows allow: so every order is of a
+user of its own.
+"""
 
 import importlib
 from typing import Any, Final
@@ -26,7 +30,7 @@ class Peer(Adapter):
         order_type = self._market if kind == NEW_MARKET else self._limit
         tif = self._ioc if kind in (NEW_IOC, NEW_MARKET) else self._gtc
         qty = order.leaves
-        done = self._book.submit(order.user, order.side, order.price, qty, order_type, tif)
+        done = self._book.submit(order.order_id, order.side, order.price, qty, order_type, tif)
         order.handle = done.order_id
         self._flow_ids[done.order_id] = order.order_id
         self._total[done.order_id] = qty
@@ -35,10 +39,10 @@ class Peer(Adapter):
                 self.traded(self._flow_ids[event.maker_id], order, event.price, event.qty)
 
     def cancel(self, order: Open) -> None:
-        self._book.cancel(order.handle, order.user)
+        self._book.cancel(order.handle, order.order_id)
         self._book.events()
 
     def reduce(self, order: Open, less: int) -> None:
         self._total[order.handle] -= less
-        self._book.reduce(order.handle, self._total[order.handle], order.user)
+        self._book.reduce(order.handle, self._total[order.handle], order.order_id)
         self._book.events()

@@ -18,7 +18,9 @@ from typing import Any, Final
 from bench import flow as flows
 from bench.peers.adapter import Adapter, Trade, trade_hash
 from bench.peers.registry import OWN, PACKAGES
+from core.limits import DEFAULT
 
+FLOOR: Final = DEFAULT  # Of our tables.
 Result = dict[str, Any]
 
 
@@ -26,7 +28,7 @@ def outcry(path: Path, *, risk: bool) -> Result:
     """Our engine: one timed run whose events are those of a judged one."""
     from bench.kernel_run import Prepared, Setting
 
-    prepared = Prepared(flows.read_flow(path), Setting(risk=risk))
+    prepared = Prepared(flows.read_flow(path), Setting(risk=risk, floor=FLOOR))
     found = prepared.judge()[str(len(prepared.commands))]
     return {"ns_per_command": prepared.timed(), "commands": prepared.counted, **found}
 
