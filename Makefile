@@ -101,7 +101,8 @@ flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, aga
 	OUTCRY_FLOWS=$(OUTCRY_FLOWS) $(PYTEST) tests/test_flows.py tests/test_benchmarks_smoke.py
 
 bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
-	@for name in ring journal resume "kernel --no-risk" kernel; do \
+	@for name in ring journal resume "kernel --no-risk" kernel "kernel --by-kind --no-risk" \
+		"kernel --all" "kernel --scaling --no-risk" managed peers; do \
 		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
 
 # What breaks, whole: hours.
