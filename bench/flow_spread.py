@@ -187,7 +187,7 @@ def deep_price(state: int, side: int) -> int:
 @kernel
 def order_of(state: int, number: int) -> int:
     """Address of an order's row."""
-    return dice_at(state).orders + 32 * number
+    return int(dice_at(state).orders) + 32 * number
 
 
 @kernel
@@ -243,7 +243,7 @@ def place_new(state: int) -> int:
     order.symbol = below(state, dice.instruments)
     order.user = below(state, dice.users)
     order.qty = 1 + below(state, QTY_MAX)
-    return dice.last_id
+    return int(dice.last_id)
 
 
 @kernel
