@@ -20,12 +20,14 @@ from bench.naive_many import counts
 from bench.paper_journal import PaperJournal
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.journal.segments import inventory
+from core.jit import PURE
 from core.limits import SMALL
 from tests import test_flows
 from tests.model import flows as model
 from tools import exits, kernel_benches
 from tools.benches import Options, check
 
+pytestmark = pytest.mark.skipif(PURE, reason="the naive kernel is compiled only")
 CHASE_BYTES = 1 << 16
 BOOK = Setting(risk=False, floor=SMALL)
 NUMBERS = ("trades", "traded_qty", "notional", "rejects", "resting_orders", "resting_qty")
