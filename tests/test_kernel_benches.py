@@ -19,8 +19,8 @@ from bench.market import limits_for
 from bench.naive_many import counts
 from bench.paper_journal import PaperJournal
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
-from core.journal.segments import inventory
 from core.jit import PURE
+from core.journal.segments import inventory
 from core.limits import SMALL
 from tests import test_flows
 from tests.model import flows as model
