@@ -122,3 +122,26 @@ def test_the_command_line_prints_one_object_as_the_last_line() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["ratio"] > 0
+
+
+@pytest.mark.skipif(PURE, reason="times of plain Python say nothing")
+@pytest.mark.slow
+def test_pipeline(tmp_path: Path) -> None:
+    from bench import bench_pipeline, result
+    from core.shm import DIRECTORY
+
+    before = {path.name for path in DIRECTORY.glob("outcry-*")}
+    path = make("mixed", tmp_path, count=500)
+    tiny = {"burst_s": 0.02, "rung_s": 0.01, "runs": 1, "trips": 200, "hop_s": 0.01}
+    small = {"probe": 2_000, "segment_bytes": 4 << 20, "allow_volatile": True}
+    size = bench_pipeline.Size(**tiny, **small, sustained_s=0.02)
+    found = bench_pipeline.run(path, size)
+    assert result.faults(found) == []
+    for name in ("relaxed", "sync"):
+        assert 0 < found[f"{name}_p50_ns"] <= found[f"{name}_p99_ns"] <= found[f"{name}_max_ns"]
+        assert found[f"{name}_ratio"] > 0
+        assert found[f"{name}_saturation_commands_per_s"] > 0
+        assert found[f"{name}_sustained_ratio"] > 0
+    assert {rung["durability"] for rung in found["ladder"]} == {"relaxed", "sync"}
+    assert len(found["curves"]) == 4
+    assert {path.name for path in DIRECTORY.glob("outcry-*")} <= before, "shared memory is left"

@@ -10,13 +10,17 @@ from typing import Any, Final, NamedTuple
 
 from tools import exits
 
-NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart")
+NAMES: Final = (
+    *("kernel", "ring", "readers", "journal", "resume", "replay", "restart"),
+    "pipeline",
+)
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5
 KERNEL_BATCH: Final = 256
 FOLDER: Final = "OUTCRY_FLOWS"
 TAKEN: Final = {
     "kernel": ("flow", "no_risk", "ids"),
+    "pipeline": ("flow", "seconds"),
     "replay": ("flow", "commands"),
     "restart": ("flow", "commands"),
 }
@@ -67,12 +71,26 @@ def run(name: str, options: Options) -> dict[str, Any]:
                 fields = _kernel(path, options).items()
                 found |= {f"{path.stem}_{field}": value for field, value in fields}
             return found
+    if name == "pipeline":
+        with tempfile.TemporaryDirectory() as directory:
+            return _pipeline(options, Path(directory))
     if name in ("replay", "restart"):
         with tempfile.TemporaryDirectory() as directory:
             return _journal(name, options, Path(directory))
     module: Any = importlib.import_module(f"bench.bench_{name}")
     measure: Callable[[float], dict[str, Any]] = module.run
     return measure(options.seconds or SECONDS)
+
+
+def _pipeline(options: Options, directory: Path) -> dict[str, Any]:
+    from bench import bench_pipeline
+    from bench.flow_make import make
+
+    path = options.flow or make("mixed", directory)
+    try:
+        return bench_pipeline.run(path, bench_pipeline.size_of(options.seconds))
+    except ValueError as fault:
+        raise exits.Stop(exits.USAGE, f"bench pipeline: --flow: {fault}") from None
 
 
 def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:

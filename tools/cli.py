@@ -162,10 +162,11 @@ def replay(
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay or restart.")
+        str,
+        typer.Argument(help="pipeline, kernel, ring, readers, journal, resume, replay, restart."),
     ],
     flow: Annotated[
-        Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
+        Path | None, typer.Option("--flow", help="Order flow file; else made ones.")
     ] = None,
     no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
