@@ -8,7 +8,6 @@ a ladder of rates in open loop.  Single runs of all of these take turns; figures
 Every run is exact: the core's counters must be those of a private engine over the same commands.
 """
 
-import os
 import time
 from pathlib import Path
 from statistics import median
@@ -20,7 +19,7 @@ from bench import closedloop, flow, openloop, result, samples
 from bench.bench_ring import RINGS, HopPair
 from bench.core_process import GATEWAY, CoreProcess
 from bench.hiccups import HiccupMeter
-from bench.machine import pin
+from bench.machine import pin, unpin
 from bench.producer import SESSION, Producer
 from bench.raw_disk import RawDisk, bytes_per_s
 from bench.stream import Stream
@@ -141,10 +140,11 @@ class Pipeline:
 
 def run(path: Path, size: Size, durabilities: tuple[str, ...] = DURABILITIES) -> dict[str, Any]:
     """The result; AssertionError when a run was not exact, RuntimeError when the core ended."""
-    order_flow, allowed = flow.read_flow(path), os.sched_getaffinity(0)
+    order_flow = flow.read_flow(path)
     meter, parts, pinned = HiccupMeter(), [], {}
     try:
         for durability in durabilities:
+            unpin()
             pipeline = Pipeline(order_flow, durability, size)
             try:
                 pipeline.set_up()
@@ -153,7 +153,7 @@ def run(path: Path, size: Size, durabilities: tuple[str, ...] = DURABILITIES) ->
             finally:
                 pipeline.close()
     finally:
-        os.sched_setaffinity(0, allowed)
+        unpin()
     runs = [
         {name: value for part in same for name, value in part.items()}
         for same in zip(*(part.runs for part in parts), strict=True)
@@ -217,8 +217,8 @@ class _Relaxed:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        unpin()
         self._hops = HopPair()
-        pin(0)
         self._hops.halt()
 
     def round_trips(self) -> tuple[dict[str, Any], Any]:
@@ -226,7 +226,7 @@ class _Relaxed:
         size = self._pipeline.size
         self._pipeline.core.halt()
         self._hops.go_on()
-        end, hops = time.monotonic() + size.hop_s, []
+        end, hops = time.monotonic() + size.hop_s, list[float]()
         while not hops or time.monotonic() < end:
             hops.append(self._hops.batch(RINGS))
         self._hops.halt()
@@ -277,7 +277,7 @@ def _compared(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Ratios to the baselines of the same runs: medians over the runs."""
 
     def ratio(top: str, bottom: str, factor: float = 1.0) -> float:
-        found = median(run[f"{name}_{top}"] / run[f"{name}_{bottom}"] for run in runs)
+        found: float = median(run[f"{name}_{top}"] / run[f"{name}_{bottom}"] for run in runs)
         return round(found * factor, 4)
 
     if name == "relaxed":

@@ -132,7 +132,6 @@ class HopPair:
 
     def __init__(self) -> None:
         self._uuid8, epoch = secrets.token_hex(4), 1
-        self._allowed = os.sched_getaffinity(0)
         prefix = shm.prefix(self._uuid8, epoch)
         line_0 = {"epoch": epoch, "kind": shm.COUNTERS}
         self._segment = shm.create(f"{prefix}-words", WORDS_BYTES, line_0)
@@ -195,7 +194,7 @@ class HopPair:
 
     def close(self) -> None:
         """End the other process and remove what is shared; may be called twice."""
-        os.sched_setaffinity(0, self._allowed)
+        machine.unpin()
         if self._other.is_alive():
             self._other.kill()
         self._other.join()

@@ -14,6 +14,7 @@ THP: Final = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 SMT: Final = CPU / "smt/active"
 GOVERNOR: Final = CPU / "cpu0/cpufreq/scaling_governor"
 NONE: Final = "none"  # The replayer was not started at all.
+GIVEN: Final = sorted(os.sched_getaffinity(0))  # Before anything was pinned.
 RUNNING: Final = "running"
 STOPPED: Final = "stopped"
 
@@ -38,20 +39,19 @@ def describe(pinned: Mapping[str, int] | None = None, replayer: str = NONE) -> d
     }
 
 
-def cpus() -> list[int]:
-    """The processors that this process may use."""
-    return sorted(os.sched_getaffinity(0))
-
-
 def pin(number: int, thread: int = 0) -> int:
-    """To the ``number``-th of our processors, shared where there are fewer; the processor.
+    """To the ``number``-th processor that this process was given, shared where there are fewer.
 
-    ``thread``: its id, 0 for the calling one.
+    ``thread``: its id, 0 for the calling one.  Which processor that is.
     """
-    allowed = cpus() if thread == 0 else sorted(os.sched_getaffinity(thread) | set(cpus()))
-    chosen = allowed[number % len(allowed)]
+    chosen = GIVEN[number % len(GIVEN)]
     os.sched_setaffinity(thread, {chosen})
     return chosen
+
+
+def unpin() -> None:
+    """The calling thread may be anywhere again; so may the processes that it starts from now on."""
+    os.sched_setaffinity(0, GIVEN)
 
 
 def _text(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from adapters.link import CoreFile
 from bench.stream import advance, complete, stream_at
 from core.atomics import fence_acquire, load_acquire
-from core.constants import GATEWAY_SHIFT
+from core.constants import EVENT_BYTES, GATEWAY_SHIFT
 from core.jit import inlined, kernel
 from core.layout import record
 from core.memory import pointer
@@ -82,7 +82,7 @@ def take(producer: int) -> int:
     answered = 0
     fault = 0
     for place in range(row.cursor, end):
-        event = _event_at(ring.slots + (place & ring.mask) * EVENT.itemsize)
+        event = _event_at(ring.slots + (place & ring.mask) * EVENT_BYTES)
         if event.index == 0:
             if event.fee != expected + answered:
                 fault = WRONG_ANSWER

@@ -15,20 +15,24 @@ from bench import machine
 
 SCHEMA: Final = 1
 ROOT: Final = Path(__file__).resolve().parents[1]
-HEAD: Final = {"schema": int, "bench": str, "taken": str, "commit": str, "options": dict}
-MACHINE: Final = {
+HEAD: Final[dict[str, type]] = {
+    "schema": int,
+    **{name: str for name in ("bench", "taken", "commit")},
+    "options": dict,
+}
+MACHINE: Final[dict[str, type]] = {
     **{name: str for name in ("cpu", "kernel", "python", "numba", "numpy")},
     **{name: str for name in ("governor", "clocksource", "thp", "replayer")},
     **{name: int for name in ("cpus", "mhz", "memory_bytes")},
     "smt": bool,
     "pinned": dict,
 }
-LATENCY: Final = {name: int for name in ("p50_ns", "p99_ns", "p99_9_ns", "max_ns")}
-HICCUPS: Final = LATENCY | {"samples": int}
-CURVE: Final = {"name": str, "unit": str, "points": list}
-RUNG: Final = {"rate_per_s": int, "achieved_per_s": int, "late": int} | LATENCY
-STAGE: Final = {"stage": str, "p90_ns": int, "count": int} | LATENCY
-LISTS: Final = {"curves": CURVE, "ladder": RUNG, "stages": STAGE}
+LATENCY: Final[dict[str, type]] = {name: int for name in ("p50_ns", "p99_ns", "p99_9_ns", "max_ns")}
+HICCUPS: Final[dict[str, type]] = LATENCY | {"samples": int}
+CURVE: Final[dict[str, type]] = {"name": str, "unit": str, "points": list}
+RUNG: Final[dict[str, type]] = {"rate_per_s": int, "achieved_per_s": int, "late": int} | LATENCY
+STAGE: Final[dict[str, type]] = {"stage": str, "p90_ns": int, "count": int} | LATENCY
+LISTS: Final[dict[str, Mapping[str, type]]] = {"curves": CURVE, "ladder": RUNG, "stages": STAGE}
 PARTS: Final = {*HEAD, "machine", "hiccups", "runs", "noise", *LISTS}
 FLAT: Final = (int, float, str, bool)
 

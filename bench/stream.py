@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import flow as flows
 from bench.bench_kernel import ID_KEY, RING_EVENTS, limits_for, setup_commands
-from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK, SLOT_BYTES
+from core.constants import EVENT_BYTES, ORDER_SLOT_BITS, ORDER_SLOT_MASK, SLOT_BYTES
 from core.jit import call_entry, entry, inlined, kernel
 from core.layout import record
 from core.memory import load_i32, load_i64, pointer, store_i32
@@ -58,7 +58,7 @@ def complete(stream: int) -> int:
         number = row.round_first + target
         slot = load_i32(row.bound + 4 * (number & row.mask))
         command.order_id = (row.first_sequence + number) << ORDER_SLOT_BITS | slot
-    return address
+    return address  # type: ignore[no-any-return]
 
 
 @inlined
@@ -85,7 +85,7 @@ def bind(stream: int, engine: int, state_address: int, count: int) -> None:
         before = state.cursor
         call_entry(engine, state_address, address, 1)
         if command.kind == PLACE_ORDER:
-            event = event_at(state.ring + ((before & state.ring_mask) * EVENT.itemsize))
+            event = event_at(state.ring + ((before & state.ring_mask) * EVENT_BYTES))
             store_i32(row.bound + 4 * (row.number & row.mask), event.order_id & ORDER_SLOT_MASK)
         advance(stream)
 

@@ -9,8 +9,10 @@ numba's own cache notices neither a changed constant or callee in another file n
 mode.  So the cache directory is named after all of core's source, the mode and the versions:
 any change gives an empty cache, never a stale one.  It is named after path and time of each file
 too, because numba takes the same source elsewhere, or written again, for another one.
+Kernels of the benchmarks use one another across files, so they go by bench's source as well.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -37,28 +39,45 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _kernels: list[Any] = []
 
 
+@functools.cache
 def cache_directory() -> Path:
     """The directory of this source in its place, of this mode and toolchain."""
     digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
-    root = Path(__file__).resolve().parent
-    for source in sorted(root.rglob("*.py")):
-        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
-        digest.update(source.read_bytes())
+    _digest_sources(digest, Path(__file__).resolve().parent)
     top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
     return Path(top) / digest.hexdigest()[:16]
 
 
-numba.config.CACHE_DIR = str(cache_directory())
+@functools.cache
+def _directory_of(package: str) -> Path:
+    """Where kernels of a package are cached: those of bench go by its own source as well."""
+    if package != "bench":
+        return cache_directory()
+    digest = hashlib.sha256()
+    _digest_sources(digest, Path(__file__).resolve().parents[1] / package)
+    return cache_directory() / f"{package}-{digest.hexdigest()[:16]}"
+
+
+def _digest_sources(digest: Any, root: Path) -> None:
+    for source in sorted(root.rglob("*.py")):
+        digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
+        digest.update(source.read_bytes())
+
+
+def _declare(function: Function, *, forceinline: bool) -> Function:
+    package = function.__module__.partition(".")[0]
+    numba.config.CACHE_DIR = str(_directory_of(package))  # Read where a kernel is declared.
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(
+        function
+    )
+    _kernels.append(compiled)
+    return compiled
 
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` without the GIL; to a type checker it stays what it was."""
     # Without its own forceinline it would get that of the function whose compilation came upon it.
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=False)(
-        function
-    )
-    _kernels.append(compiled)
-    return compiled
+    return _declare(function, forceinline=False)
 
 
 def inlined(function: Function) -> Function:
@@ -67,11 +86,7 @@ def inlined(function: Function) -> Function:
     For the small functions of the hot path: numba's calling convention (status and result through
     memory) costs more than most of them do, and LLVM's own judgement leaves them out of line.
     """
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(
-        function
-    )
-    _kernels.append(compiled)
-    return compiled
+    return _declare(function, forceinline=True)
 
 
 def entry(function: Function) -> int:
