@@ -144,12 +144,13 @@ def turn(loop_address: int) -> int:
         count(loop.counters, DUTY_CYCLES, 1)
         measure(loop, now_ns)
         wake_sleepers(loop, now_ns)
+        if busy:
+            loop.idle_from_ns = 0  # Before what is due: a marker is due when nothing came for long.
+            count(loop.counters, BUSY_CYCLES, 1)
         due = due_for_python(loop, now_ns)
         if due != LOOK:
             return due
         if busy:
-            loop.idle_from_ns = 0
-            count(loop.counters, BUSY_CYCLES, 1)
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
