@@ -100,9 +100,10 @@ def run(producer: Producer, count: int, rate_per_s: float) -> Outcome:
     """Send the next ``count`` commands, which are bound, at that rate; RuntimeError: no answer."""
     samples = Samples(count)
     plan, first = np.zeros(1, PLAN), producer.answered
+    plan["producer"], plan["samples"] = producer.address, samples.address
+    run_plan(int(plan.ctypes.data), 0)  # Compiled before the first command is planned.
     times = planned(count, rate_per_s, monotonic_ns() + LEAD_NS)
-    plan["producer"], plan["planned"] = producer.address, times.ctypes.data
-    plan["samples"], plan["first"], plan["end"] = samples.address, first, first + count
+    plan["planned"], plan["first"], plan["end"] = times.ctypes.data, first, first + count
     drive(producer, first + count, run_plan, int(plan.ctypes.data))
     taken_ns = int(plan["ended_ns"][0]) - int(times[0])
     late = int(plan["late"][0])
