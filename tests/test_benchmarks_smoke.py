@@ -139,9 +139,10 @@ def test_pipeline(tmp_path: Path) -> None:
     assert result.faults(found) == []
     for name in ("relaxed", "sync"):
         assert 0 < found[f"{name}_p50_ns"] <= found[f"{name}_p99_ns"] <= found[f"{name}_max_ns"]
-        assert found[f"{name}_ratio"] > 0
+        assert found[f"{name}_ratio"] >= 0
         assert found[f"{name}_saturation_commands_per_s"] > 0
-        assert found[f"{name}_sustained_ratio"] > 0
+        assert found[f"{name}_sustained_ratio"] >= 0
+    assert min(found["relaxed_baseline_hop_ns"], found["sync_baseline_write_p50_ns"]) > 0
     assert {rung["durability"] for rung in found["ladder"]} == {"relaxed", "sync"}
     assert len(found["curves"]) == 4
     assert {path.name for path in DIRECTORY.glob("outcry-*")} <= before, "shared memory is left"
