@@ -17,7 +17,7 @@ import numpy as np
 
 from bench import closedloop, flow, openloop, result, samples
 from bench.bench_ring import RINGS, HopPair
-from bench.core_process import GATEWAY, CoreProcess
+from bench.core_process import GATEWAY, CoreProcess, one_interrupt
 from bench.hiccups import HiccupMeter
 from bench.machine import pin, unpin
 from bench.producer import SESSION, Producer
@@ -31,6 +31,7 @@ SETTLED_S: Final = 0.2  # After setting up, before anything is measured.
 BLOCK_BYTES: Final = 4_096
 FULL_BLOCK_BYTES: Final = block_bytes(BATCH_SLOTS_MAX * SLOT_BYTES, ALIGN_SYNC)
 BYTES_A_COMMAND: Final = 160  # In the journal, at the most when batches are full.
+FULL_WRITES: Final = 1_000
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)  # Of saturation: the rungs of the ladder.
 HALF: Final = 0.5
 DURABILITIES: Final = ("relaxed", "sync")
@@ -140,6 +141,11 @@ class Pipeline:
 
 def run(path: Path, size: Size, durabilities: tuple[str, ...] = DURABILITIES) -> dict[str, Any]:
     """The result; AssertionError when a run was not exact, RuntimeError when the core ended."""
+    with one_interrupt():
+        return _run(path, size, durabilities)
+
+
+def _run(path: Path, size: Size, durabilities: tuple[str, ...]) -> dict[str, Any]:
     order_flow = flow.read_flow(path)
     meter, parts, pinned = HiccupMeter(), [], {}
     try:
@@ -254,10 +260,13 @@ class _Sync:
     def round_trips(self) -> tuple[dict[str, Any], Any]:
         """Figures of one run, and every round trip."""
         count, ours, raw = max(self._pipeline.size.trips // 10, 1), [], []
+        producer, end = self._pipeline.producer, time.monotonic() + self._pipeline.size.burst_s
         self._pipeline.bind(count)
-        for _ in range(count):
-            ours.append(int(closedloop.round_trips(self._pipeline.producer, 1)[0]))
+        while not ours or (len(ours) < count and time.monotonic() < end):
+            ours.append(int(closedloop.round_trips(producer, 1)[0]))
             raw.append(self._disk.write(BLOCK_BYTES))
+        if len(ours) < count:  # The disk is slow: what is bound has to be sent all the same.
+            closedloop.rate_per_s(producer, count - len(ours))
         self._pipeline.judge()
         taken_ns = np.array(ours)
         beside = samples.percentiles(np.array(raw), "baseline_write_")
@@ -265,9 +274,10 @@ class _Sync:
 
     def saturation(self) -> dict[str, Any]:
         """Raw writes and syncs of a full block."""
-        count = max(self._pipeline.size.trips // 20, 1)
-        raw = median(self._disk.write(FULL_BLOCK_BYTES) for _ in range(count))
-        return {"baseline_full_write_ns": round(raw)}
+        end, raw = time.monotonic() + self._pipeline.size.burst_s, list[int]()
+        while not raw or (len(raw) < FULL_WRITES and time.monotonic() < end):
+            raw.append(self._disk.write(FULL_BLOCK_BYTES))
+        return {"baseline_full_write_ns": round(median(raw))}
 
     def close(self) -> None:
         self._disk.close()

@@ -104,6 +104,7 @@ def rings_answer(inbound: int, output: int, trips: int, buffer: int) -> int:
 
 def _serve(name: str, epoch: int, shm_prefix: str) -> None:
     """The other process: attaches to what the first made and answers until it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The first process ends us.
     machine.pin(1)
     segment = shm.attach(name, shm.COUNTERS, epoch, writable=True)
     inbound = create_inbound(shm_prefix, "bench", 1, epoch)

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from adapters.link import CoreFile, is_alive, read_core_file
 from bench import machine
@@ -177,6 +178,21 @@ class CoreProcess:
                 return core
             time.sleep(0.01)
         raise RuntimeError(f"the core does not serve within {READY_WITHIN_S:.0f} s")
+
+
+@contextlib.contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Only the first Ctrl-C is raised: a second one must not end what tidies up behind it."""
+
+    def once(_number: int, _frame: object) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_us() -> None:
