@@ -259,7 +259,8 @@ class _Sync:
 
     def round_trips(self) -> tuple[dict[str, Any], Any]:
         """Figures of one run, and every round trip."""
-        count, ours, raw = max(self._pipeline.size.trips // 10, 1), [], []
+        count = max(self._pipeline.size.trips // 10, 1)
+        ours, raw = list[int](), list[int]()
         producer, end = self._pipeline.producer, time.monotonic() + self._pipeline.size.burst_s
         self._pipeline.bind(count)
         while not ours or (len(ours) < count and time.monotonic() < end):
