@@ -132,8 +132,8 @@ def test_pipeline(tmp_path: Path) -> None:
 
     before = {path.name for path in DIRECTORY.glob("outcry-*")}
     path = make("mixed", tmp_path, count=500)
-    tiny = {"burst_s": 0.02, "rung_s": 0.01, "runs": 1, "trips": 200, "hop_s": 0.01}
-    small = {"probe": 2_000, "segment_bytes": 4 << 20, "allow_volatile": True}
+    tiny: dict[str, Any] = {"burst_s": 0.02, "rung_s": 0.01, "runs": 1, "trips": 200, "hop_s": 0.01}
+    small: dict[str, Any] = {"probe": 2_000, "segment_bytes": 4 << 20, "allow_volatile": True}
     size = bench_pipeline.Size(**tiny, **small, sustained_s=0.02)
     found = bench_pipeline.run(path, size)
     assert result.faults(found) == []
