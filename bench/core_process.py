@@ -32,6 +32,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 GATEWAY: Final = "bench.0"
 READY_WITHIN_S: Final = 300.0  # A cold cache compiles first.
 STOP_WITHIN_S: Final = 30.0
+ENDS: Final = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG: Final = 1
 OURS_CPU: Final = 0
 CORE_CPU: Final = 1
@@ -182,17 +183,19 @@ class CoreProcess:
 
 @contextlib.contextmanager
 def one_interrupt() -> Iterator[None]:
-    """Only the first Ctrl-C is raised: a second one must not end what tidies up behind it."""
+    """A Ctrl-C or SIGTERM is raised, the first one only: no other ends what tidies up behind it."""
 
     def once(_number: int, _frame: object) -> NoReturn:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in ENDS:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, once)
+    before = {number: signal.signal(number, once) for number in ENDS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end_with_us() -> None:
