@@ -16,7 +16,7 @@ MODES := tests/core tests/concurrency tests/test_flows.py \
 # The journal on simulated disks, every change of its files, and what else needs no clock.
 FILES := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_snapshots.py) \
 	$(addprefix tests/tools/test_,compile.py explain.py cli.py config.py) \
-	tests/golden tests/model tests/test_tidy.py tests/test_imports.py
+	tests/golden tests/test_tidy.py tests/test_imports.py
 .PHONY: help setup run test check format bench compile lock clean \
 	test-release test-checked test-pure test-files test-rest plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
