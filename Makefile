@@ -13,10 +13,12 @@ CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 # In the other two modes without what only composes: tools, campaigns, other processes.
 MODES := tests/core tests/concurrency tests/test_flows.py \
 	$(addprefix tests/replay/test_,replay.py snapshot.py shadow.py)
-# The journal on simulated disks, and every change of its files: no process, no clock.
-DISKS := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_snapshots.py)
+# The journal on simulated disks, every change of its files, and what else needs no clock.
+FILES := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_snapshots.py) \
+	$(addprefix tests/tools/test_,compile.py explain.py cli.py config.py) \
+	tests/golden tests/test_tidy.py tests/test_imports.py
 .PHONY: help setup run test check format bench compile lock clean \
-	test-release test-checked test-pure test-disks test-rest plantings flows docs \
+	test-release test-checked test-pure test-files test-rest plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
 	faults-power faults-ends faults-replayer
 
@@ -52,7 +54,7 @@ format: setup  ## bring every file into form
 # Two at once of what only computes; what starts processes and looks at clocks runs alone.
 test: check  ## everything that CI runs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
-		test-release test-checked test-disks test-pure
+		test-release test-checked test-files test-pure
 	@$(MAKE) --no-print-directory test-rest
 
 test-release: compile  ## the core as it runs
@@ -65,11 +67,11 @@ test-checked: setup  ## the core with bounds and invariants checked
 test-pure: setup  ## the core in plain Python, on small samples
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(MODES)
 
-test-disks: compile  ## 2,000 histories on a disk that forgets; bits and bytes of files changed
-	$(PYTEST) $(DISKS)
+test-files: compile  ## 2,000 histories on a disk that forgets; bits and bytes of files changed
+	$(PYTEST) $(FILES)
 
 test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
-	$(PYTEST) tests $(addprefix --ignore=,$(CORE) $(DISKS))
+	$(PYTEST) tests $(addprefix --ignore=,$(CORE) $(FILES))
 
 plantings: setup  ## break the code on purpose, and see a test catch it (long)
 	$(BIN)/python -m tests.plantings.run
