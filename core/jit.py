@@ -39,29 +39,27 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _kernels: list[Any] = []
 
 
-@functools.cache
 def cache_directory() -> Path:
     """The directory of this source in its place, of this mode and toolchain."""
-    digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
-    _digest_sources(digest, Path(__file__).resolve().parent)
     top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
-    return Path(top) / digest.hexdigest()[:16]
+    return Path(top) / _digest_of("core")
 
 
-@functools.cache
 def _directory_of(package: str) -> Path:
     """Where kernels of a package are cached: those of bench go by its own source as well."""
     if package != "bench":
         return cache_directory()
-    digest = hashlib.sha256()
-    _digest_sources(digest, Path(__file__).resolve().parents[1] / package)
-    return cache_directory() / f"{package}-{digest.hexdigest()[:16]}"
+    return cache_directory() / f"{package}-{_digest_of(package)}"
 
 
-def _digest_sources(digest: Any, root: Path) -> None:
-    for source in sorted(root.rglob("*.py")):
+@functools.cache
+def _digest_of(package: str) -> str:
+    """Of the source of a package as this process has imported it, and of mode and toolchain."""
+    digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
+    for source in sorted((Path(__file__).resolve().parents[1] / package).rglob("*.py")):
         digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
         digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _declare(function: Function, *, forceinline: bool) -> Function:

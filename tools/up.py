@@ -50,10 +50,10 @@ def specs(
         *("--gateways", ",".join(gateway_names(config))),
         *("--limits", json.dumps(limits._asdict())),
     ]
-    if pinning is not None:
-        core += ["--cpu", str(pinning.core), "--nice", str(pinning.nice)]
     if config.core.stages:
         core.append("--stages")
+    if pinning is not None:
+        core += ["--cpu", str(pinning.core), "--nice", str(pinning.nice)]
     prepare = [*_module("core.journal.prepare"), "--data", data]
     prepare += ["--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)]
     prepare += ["--durability", journal.durability]
