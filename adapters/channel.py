@@ -22,7 +22,9 @@ from adapters.correlation import (
     CoreAway,
     Correlation,
     GatewayError,
+    Outcome,
     OutcomeUnknown,
+    PendingCommand,
     PendingQuery,
     RingFull,
     Rows,
@@ -31,14 +33,16 @@ from adapters.history import History
 from adapters.link import CoreFile, Link, is_alive, read_core_file
 from adapters.stream import EventsCallback, Stream
 from core.archive.layout import INDEX_MAX, NOTHING, Key
-from core.constants import GATEWAY_SHIFT, RECORD_BYTES_MAX, SLOT_BYTES
-from core.messages import COMMAND, NAME_REPLY, QUERY, QUERY_SESSION, SCHEMA
+from core.constants import COMMAND_SLOTS_MAX, GATEWAY_SHIFT, SLOT_BYTES
+from core.drain import PUBLIC_EVENTS
+from core.messages import CANCELING, KIND_AT, NAME_REPLY, QUERY, QUERY_SESSION
 from core.output import LAPPED
 from core.shm import SegmentError
 from core.wake import drain_fifo, open_fifo
 
 TURN_CHUNKS: Final = 8  # Of 1,024 events, before other tasks get their turn.
-CALM_S: Final = 0.001  # Events of others may wait so long.
+CALM_S: Final = 0.001  # Public events may wait so long,
+PUBLIC_EVENTS_MANY: Final = PUBLIC_EVENTS // 2  # unless there are so many.
 WATCH_S: Final = 0.25  # How often core.json is read while the core lives,
 AWAY_S: Final = 0.01  # and while there is none.
 SESSION_TIMEOUT_S: Final = 5.0
@@ -52,7 +56,6 @@ class Channel:
         self.name = name
         self.session = 0
         self.link: Link | None = None
-        self.waiting = Correlation()
         self.lapped_count = 0
         self.trouble = "no core.json: the core has not started, or was stopped"
         self.next_request_id = 0
@@ -62,17 +65,15 @@ class Channel:
         self._streams: list[Stream] = []
         self._run = data / "run"
         self._loop = asyncio.get_running_loop()
+        self.waiting = Correlation(self._loop)
         self._there = asyncio.Event()
         self._changed = asyncio.Event()  # Look at core.json now.
         self._settled_epoch = 0  # The core whose knowledge was asked for.
         self._asking: set[int] = set()  # Queries of our own.
         self._next_query_id = time.time_ns()  # Unlike that of any earlier incarnation.
-        self._staging = np.zeros(1, np.dtype((np.void, RECORD_BYTES_MAX)))
-        self._staging_at = int(self._staging.ctypes.data)
-        self._staged = self._staging.view(np.uint8)
-        self._prefix = self._staged[:SLOT_BYTES].view(COMMAND)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn_handle: asyncio.Handle | None = None
+        self._events_handle: asyncio.Handle | None = None
         self._pidfd = -1
         self._fd = open_fifo(self._run, name)
         self._loop.add_reader(self._fd, self._woken)
@@ -93,17 +94,23 @@ class Channel:
     def offer(self, slots: bytes, request_id: int, *, canceling: bool) -> None:
         """Complete the prefix and offer; RingFull when there is no room."""
         assert self.link is not None
-        slot_count = len(slots) // SLOT_BYTES
-        self._staged[: len(slots)] = np.frombuffer(slots, np.uint8)
-        prefix = self._prefix[0]
-        prefix["sequence"] = prefix["timestamp_ns"] = 0
-        prefix["request_id"] = request_id
-        prefix["session"] = self.session
-        prefix["gateway"] = self.link.gateway_id
-        prefix["schema"] = SCHEMA
-        prefix["slots"] = slot_count
-        if not self.link.offer(self._staging_at, slot_count, canceling=canceling):
+        if not self.link.send(slots, request_id, self.session, canceling=canceling):
             raise RingFull(f"inbound ring {self.name!r}: no room; nothing was sent, try again")
+        if self._turn_handle is None:  # By then a core that spins has answered.
+            self._turn_handle = self._loop.call_soon(self._turn)
+
+    def submit(self, slots: bytes, deadline: float, done: Callable[[Outcome], None]) -> int:
+        """Send a command; ``done`` gets what came of it.  Its request id; RingFull, CoreAway."""
+        slot_count, rest = divmod(len(slots), SLOT_BYTES)
+        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
+            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
+        if not self._there.is_set():
+            raise CoreAway(f"the core is away, nothing was sent: {self.trouble}")
+        request_id = self.next_request_id
+        self.next_request_id += 1
+        self.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING)
+        self.waiting.expect(request_id, PendingCommand(deadline, done))
+        return request_id
 
     async def ask(self, query: bytes, deadline: float) -> Rows:
         """Send a query and wait for all its replies; RingFull, OutcomeUnknown."""
@@ -139,6 +146,7 @@ class Channel:
     ) -> None:
         """Call ``callback`` with the events of these kinds; see ``Gateway.on_events``."""
         begin = after or NOTHING
+        self.deliver_events()
         stream = Stream(kinds, partial(self._call, callback), self.history, self._lost, begin)
         self._streams.append(stream)
         link = self.link
@@ -190,8 +198,13 @@ class Channel:
         link.sleep()
         if link.has_replies() or (link.has_events() and self.waiting.commands):
             self._turn_handle = self._loop.call_soon(self._turn)
-        elif link.has_events():
-            self._turn_handle = self._loop.call_later(CALM_S, self._turn)
+        elif link.has_events() and self._events_handle is None:
+            self._events_handle = self._loop.call_later(CALM_S, self._calm)
+
+    def _calm(self) -> None:
+        """Events have waited long enough."""
+        self._turn()
+        self.deliver_events()
 
     def deliver(self, link: Link) -> bool:
         """Deliver one portion of replies and events; was there any?"""
@@ -207,11 +220,26 @@ class Channel:
         if passed:
             link.show_read()
         for group, events in link.reader.groups():
-            self.waiting.answered(int(group["request_id"]), Answer.of(group, events))
+            self.waiting.answered(group.request_id, Answer.of(group, events))
+        public = link.reader.public_count
+        if public >= PUBLIC_EVENTS_MANY:
+            self._deliver_events(link)
+        elif public and self._events_handle is None:
+            self._events_handle = self._loop.call_later(CALM_S, self._calm)
+        return passed > 0 or len(replies) > 0
+
+    def deliver_events(self) -> None:
+        """Hand on what was read of public events."""
+        if self._events_handle is not None:
+            self._events_handle.cancel()
+            self._events_handle = None
+        if self.link is not None:
+            self._deliver_events(self.link)
+
+    def _deliver_events(self, link: Link) -> None:
         batch = link.reader.public()
         for stream in self._streams if len(batch) else ():
             stream.offer(batch)
-        return passed > 0 or len(replies) > 0
 
     def _deliver_up_to(self, link: Link, position: int) -> None:
         while link.reader.cursor < position:
@@ -227,6 +255,7 @@ class Channel:
 
     def _missed(self, after: Key, to: Key) -> None:
         """The events behind ``after`` up to ``to`` were not seen: read them in the archive."""
+        self.deliver_events()  # They lie before these.
         if self.history.reader() is None:
             self._lost()
             return
@@ -308,6 +337,7 @@ class Channel:
         if old is not None:
             while self.deliver(old):  # All that the old core published is true.
                 pass
+            self._deliver_events(old)
             link.reader.skip_seen(*old.reader.seen)
         self.link = link
         if old is not None:
@@ -381,8 +411,9 @@ class Channel:
             await stream.close()
         self.waiting.fail_all("the gateway was closed")
         self._forget_pid()
-        if self._turn_handle is not None:
-            self._turn_handle.cancel()
+        for handle in (self._turn_handle, self._events_handle):
+            if handle is not None:
+                handle.cancel()
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
