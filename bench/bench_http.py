@@ -127,7 +127,7 @@ def _result(
 
 def _figures(prefix: str, runs: list[dict[str, Any]], durability: str) -> dict[str, Any]:
     def middle(server: str, field: str) -> float:
-        return median(one[field] for one in runs if one["server"] == server)
+        return float(median(one[field] for one in runs if one["server"] == server))
 
     rate = middle(durability, "orders_per_s")
     bare = middle("aiohttp", "orders_per_s")

@@ -1,10 +1,7 @@
 """The paths, and what is the same for every request: ids, headers, problems, metrics."""
 
-import itertools
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 from aiohttp import web
@@ -14,12 +11,10 @@ from adapters.http import account, admin, market, orders, problems, system
 from adapters.http.body import BODY_BYTES_MAX
 from adapters.http.exchange import EXCHANGE, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
+from adapters.http.replies import new_request_id
 from adapters.http.system import REGISTRY, registry_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_PREFIX: Final = secrets.token_hex(4)
-_numbers = itertools.count(1)
 
 
 def make_app(exchange: Exchange) -> web.Application:
@@ -77,7 +72,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Around every request: its id and headers, errors as problems, its count and duration."""
     start = time.perf_counter()
     exchange = request.app[EXCHANGE]
-    request[REQUEST_ID] = request_id = f"{_PREFIX}-{next(_numbers):x}"
+    request[REQUEST_ID] = request_id = new_request_id()
     try:
         response = await handler(request)
     except Problem as problem:

@@ -1,12 +1,12 @@
 """Orders: decode, translate, offer, await, answer.  No rule of trading lives here."""
 
 import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from aiohttp import web
 
-from adapters.gateway import Answer, OutcomeUnknown
+from adapters.gateway import Answer, GatewayError, Outcome, OutcomeUnknown
 from adapters.http import answers, bodies, body, records, terms
 from adapters.http.answers import REPLAYED, OrderView
 from adapters.http.archived import archived
@@ -16,24 +16,73 @@ from adapters.http.lookup import Target, row_of, target_of
 from adapters.http.problems import Problem
 from adapters.http.records import Event
 from adapters.http.replies import answer, exchange_of
+from adapters.http.terms import PlaceTerms
 from core import messages
 from core.reasons import EXPIRY_REASON_FIRST, TEXT, Reason
 
 LOOKUP: Final = "/v1/orders/by-client-id/"
 
 
+class Begun(NamedTuple):
+    """An order that was sent, and what came of it."""
+
+    who: Trader
+    placed: PlaceTerms
+    outcome: Outcome
+    start: float  # When it was sent, by ``time.perf_counter``.
+
+
 async def place_order(request: web.Request) -> web.Response:
     """POST /v1/orders."""
-    who = await trader(request)
     exchange = exchange_of(request)
+    connection = request.protocol
+    begun: Begun | None = getattr(connection, "begun", None)
+    if begun is None:
+        begun = await _begin(request, exchange)
+    else:
+        connection.begun = None  # type: ignore[attr-defined]
+    who, placed, outcome, start = begun
+    if isinstance(outcome, GatewayError):
+        unknown = _unknown(placed.client_order_id, None)
+        if getattr(outcome, "sequenced", False):
+            return await _sequenced(request, who, placed.client_order_id, unknown)
+        raise exchange.problem_of(outcome, unknown)
+    kind = terms.TYPE_NAMES[placed.order_type]
+    exchange.metrics.order(kind, time.perf_counter() - start)
+    content = accepted(exchange, placed, outcome)
+    if content is None:
+        return await _not_new(request, who, records.first_of(outcome.events))
+    return answer(request, content, status=201)
+
+
+async def _begin(request: web.Request, exchange: Exchange) -> Begun:
+    who = await trader(request)
     order, faults = await body.read(request, bodies.PlaceOrder)
     reference = await exchange.instruments()
     placed = terms.place_terms(order, faults, request.headers, reference)
+    slot = place_slot(who.account, placed)
+    received(exchange, placed)
+    key = (who.account, placed.client_order_id)
+    start = time.perf_counter()
+    outcome: Outcome
+    try:
+        outcome = await exchange.command(slot, _unknown(placed.client_order_id, None), key)
+    except OutcomeUnknown as lost:
+        outcome = lost
+    return Begun(who, placed, outcome, start)
+
+
+def received(exchange: Exchange, placed: PlaceTerms) -> None:
+    """Count a valid order."""
     kind, side = terms.TYPE_NAMES[placed.order_type], terms.SIDE_NAMES[placed.side]
     exchange.metrics.received[placed.instrument.symbol, kind, side] += 1
-    slot = records.command(
+
+
+def place_slot(account: int, placed: PlaceTerms) -> bytes:
+    """The command."""
+    return records.command(
         messages.PLACE_ORDER,
-        account=who.account,
+        account=account,
         instrument=placed.instrument.id,
         client_order_id=placed.client_order_id.encode("ascii"),
         side=placed.side,
@@ -43,24 +92,20 @@ async def place_order(request: web.Request) -> web.Response:
         qty=placed.qty,
         expire_after_ns=placed.expire_after_ns,
     )
-    key = (who.account, placed.client_order_id)
-    start = time.perf_counter()
-    unknown = _unknown(placed.client_order_id, None)
-    try:
-        answered = await exchange.command(slot, unknown, key)
-    except OutcomeUnknown:
-        return await _sequenced(request, who, placed.client_order_id, unknown)
-    exchange.metrics.order(kind, time.perf_counter() - start)
+
+
+def accepted(exchange: Exchange, placed: PlaceTerms, answered: Answer) -> dict[str, Any] | None:
+    """Content of the answer to a new order; None when this is none: rejected, or the id again."""
     events = records.events_of(answered.events)
     first = events[0]
     if first.kind != messages.ORDER_ACCEPTED:
-        return await _not_new(request, who, first)
+        return None
     fills = answers.fills_json(events, first.order_id, placed.instrument)
     view = answers.of_placed(placed, events, _fees(answered, events))
     content = _content(exchange, view, fills)
     if answered.truncated:
         content["fills_truncated"] = True
-    return answer(request, content, status=201)
+    return content
 
 
 async def replace_order(request: web.Request) -> web.Response:

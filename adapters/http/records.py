@@ -179,6 +179,11 @@ def events_of(rows: "np.ndarray[Any, Any]") -> list[Event]:
     return [Event._make(fields) for fields in _EVENT.iter_unpack(rows.tobytes())]
 
 
+def first_of(rows: "np.ndarray[Any, Any]") -> Event:
+    """The first event of an answer."""
+    return Event._make(_EVENT.unpack_from(rows.tobytes()))
+
+
 def orders_of(rows: "np.ndarray[Any, Any]") -> list[OrderRow]:
     """The replies of an order query, also those that say that there is none."""
     return [OrderRow._make(fields) for fields in _ORDER.iter_unpack(rows.tobytes())]
