@@ -21,6 +21,7 @@ _HEAD: Final = re.compile(
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[ -~]*\r\n)+)\r\n"
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,6}")
+_HOST: Final = re.compile(rb"[0-9A-Za-z.-]+(:[0-9]{1,5})?")
 _FORMS: Final = (b"application/json", b"application/json; charset=utf-8")
 # They change how the body is read, ask for something, or belong to this connection alone.
 _NOT_PLAIN: Final = frozenset(
@@ -74,6 +75,7 @@ def read_head(raw: bytes) -> Head | None:
         or len(fields) > LINES_MAX
         or not _NOT_PLAIN.isdisjoint(fields)
         or fields.get(b"connection", b"keep-alive").lower() != b"keep-alive"
+        or not _HOST.fullmatch(fields.get(b"host", b""))
         or not _LENGTH.fullmatch(length)
         or int(length) > BODY_BYTES_MAX
     ):
