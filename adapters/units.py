@@ -32,6 +32,12 @@ def shown(value: object) -> str:
 
 def split_decimal(text: str) -> tuple[int, int]:
     """``(digits, scale)`` of decimal text as it was written: '-0.50' is (-50, 2)."""
+    whole, point, fraction = text.partition(".")
+    if len(text) <= TEXT_CHARS_MAX and text.isascii() and whole.isdigit():
+        if fraction.isdigit():
+            return int(whole + fraction), len(fraction)
+        if not point:
+            return int(whole), 0
     match = _DECIMAL.fullmatch(text) if len(text) <= TEXT_CHARS_MAX else None
     if match is None:
         raise UnitError("malformed", f"expected decimal text such as '101.25', got {shown(text)}")
@@ -66,7 +72,7 @@ def unscaled(amount: int, scale: int) -> str:
     """Decimal text with exactly ``scale`` decimals."""
     if scale == 0:
         return str(amount)
-    digits = f"{abs(amount):0{scale + 1}d}"
+    digits = str(abs(amount)).zfill(scale + 1)
     sign = "-" if amount < 0 else ""
     return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
 

@@ -254,6 +254,9 @@ class Lines:
         row["samples"], row["status"] = _at(samples), status
         row["digits_at"] = bytes(self._requests[0]).index(DIGITS_MARK)
         row["next_id"], row["end_id"] = first_id, first_id + count
+        count_open, row["connection_count"] = int(row["connection_count"]), 0
+        closed_loop(self.address)  # Compiled, if it was not.
+        row["connection_count"] = count_open
         row["until_ns"] = time.monotonic_ns() + int(seconds * 1e9)
         begun = time.process_time()
         closed_loop(self.address)
@@ -269,7 +272,7 @@ class Lines:
                 f"expected status {status} in all of {answered} answers; {int(row['others'])} had "
                 f"another, such as {int(row['other_status'])}"
             )
-        if row["next_id"] - first_id != answered:
+        if row["next_id"] - first_id != answered or not answered:
             raise RuntimeError(f"{row['next_id'] - first_id} sent, {answered} answered")
         taken_s = float(row["ended_ns"] - row["began_ns"]) / 1e9
         return Seen(answered, taken_s, cpu_s, samples[:answered])

@@ -80,18 +80,9 @@ def received(exchange: Exchange, placed: PlaceTerms) -> None:
 
 def place_slot(account: int, placed: PlaceTerms) -> bytes:
     """The command."""
-    return records.command(
-        messages.PLACE_ORDER,
-        account=account,
-        instrument=placed.instrument.id,
-        client_order_id=placed.client_order_id.encode("ascii"),
-        side=placed.side,
-        order_type=placed.order_type,
-        time_in_force=placed.time_in_force,
-        price=placed.price,
-        qty=placed.qty,
-        expire_after_ns=placed.expire_after_ns,
-    )
+    numbers = (placed.side, placed.order_type, placed.time_in_force)
+    numbers += (placed.price, placed.qty, placed.expire_after_ns)
+    return records.place(account, placed.instrument.id, placed.client_order_id, numbers)
 
 
 def accepted(exchange: Exchange, placed: PlaceTerms, answered: Answer) -> dict[str, Any] | None:
