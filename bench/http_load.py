@@ -226,7 +226,8 @@ class Lines:
         self._numbers = np.zeros(max(end.fileno() for end in sockets) + 1, np.int64)
         for number, end in enumerate(sockets):
             end.settimeout(0.0)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if end.family == socket.AF_INET:
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             row = self._connections[number]
             row["fd"] = end.fileno()
             row["request"] = self._requests[number].ctypes.data

@@ -27,7 +27,7 @@ from adapters.http.bodies import PlaceOrder
 from adapters.http.exchange import Exchange, is_loopback
 from adapters.http.heads import HEAD_BYTES_MAX, Head, Heads
 from adapters.http.orders import Begun
-from adapters.http.replies import created_bytes
+from adapters.http.replies import created, encoded
 from adapters.http.terms import PlaceTerms
 
 HELD_BYTES_MAX: Final = 256 << 10  # Of requests behind the one that is under way.
@@ -52,6 +52,15 @@ def plain_order(head: Head, body: bytes, exchange: Exchange) -> PlaceTerms | Non
     if head.key is not None and members[0] not in (None, head.key):
         return None
     return terms.plain_terms(client_order_id, members[1:], exchange.reference)
+
+
+def _content(exchange: Exchange, placed: PlaceTerms, outcome: Answer) -> tuple[str, int] | None:
+    """Content and sequence of the answer to an order that was accepted."""
+    content = orders.resting(exchange, placed, outcome)
+    if content is None:
+        accepted = orders.accepted(exchange, placed, outcome)
+        content = None if accepted is None else (encoded(accepted), int(accepted["seq"]))
+    return content
 
 
 class DirectOrder:
@@ -143,10 +152,8 @@ class Connection(web.RequestHandler):
         """Write the answer, or let aiohttp's handler find the words."""
         self._order = None
         exchange, transport = self.exchange, self.transport
-        accepted = None
-        if type(outcome) is Answer:
-            accepted = orders.accepted(exchange, order.placed, outcome)
-        if accepted is None:
+        content = _content(exchange, order.placed, outcome) if type(outcome) is Answer else None
+        if content is None:
             trader, placed, start = order.trader, order.placed, order.start
             self.begun = Begun(trader, placed, outcome, start)
             super().data_received(self._frame)
@@ -155,7 +162,7 @@ class Connection(web.RequestHandler):
             exchange.metrics.order(terms.TYPE_NAMES[order.placed.order_type], seconds)
             exchange.metrics.request(ROUTE, "POST", 201, seconds)
             if transport is not None:
-                transport.write(created_bytes(accepted))
+                transport.write(created(*content))
                 # aiohttp closes a connection that is idle for so long.
                 self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._settled is not None and not self._settled.done():

@@ -80,9 +80,18 @@ def received(exchange: Exchange, placed: PlaceTerms) -> None:
 
 def place_slot(account: int, placed: PlaceTerms) -> bytes:
     """The command."""
-    numbers = (placed.side, placed.order_type, placed.time_in_force)
-    numbers += (placed.price, placed.qty, placed.expire_after_ns)
-    return records.place(account, placed.instrument.id, placed.client_order_id, numbers)
+    return records.place(account, placed.instrument.id, placed.client_order_id, placed[2:])
+
+
+def resting(exchange: Exchange, placed: PlaceTerms, answered: Answer) -> tuple[str, int] | None:
+    """Content and sequence of the answer to the usual order: accepted, nothing filled, open."""
+    if len(answered.events) != 1:
+        return None
+    event = records.first_of(answered.events)
+    if event.kind != messages.ORDER_ACCEPTED:
+        return None
+    text = answers.resting_json(placed, event, exchange.durability)
+    return None if text is None else (text, event.sequence)
 
 
 def accepted(exchange: Exchange, placed: PlaceTerms, answered: Answer) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ The formats are made from the layouts of ``core.messages``, so they cannot diffe
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -140,13 +141,22 @@ _INSTRUMENT_2: Final = Packer(messages.NEW_INSTRUMENT_SLOT_2)
 # Fields that ``place`` gives; the rest is zero.
 _PLACE: Final = struct.Struct("<28xII6xBBB3x36sBBBxqqq16x")
 _PLACED: Final = {
-    **{"account": 28, "instrument": 32, "kind": 42, "schema": 43, "slots": 44},
-    **{"client_order_id": 48, "side": 84, "order_type": 85, "time_in_force": 86},
-    **{"price": 88, "qty": 96, "expire_after_ns": 104},
+    "account": 28,
+    "instrument": 32,
+    "kind": 42,
+    "schema": 43,
+    "slots": 44,
+    "client_order_id": 48,
+    "side": 84,
+    "order_type": 85,
+    "time_in_force": 86,
+    "price": 88,
+    "qty": 96,
+    "expire_after_ns": 104,
 }
 
 assert COMMAND.itemsize == _PLACE.size == 128
-assert _PLACED == {name: offset_of(messages.PLACE, name) for name in _PLACED}
+assert {name: offset_of(messages.PLACE, name) for name in _PLACED} == _PLACED
 
 
 def command(kind: int, **fields: int | bytes) -> bytes:
@@ -154,7 +164,7 @@ def command(kind: int, **fields: int | bytes) -> bytes:
     return _PACKERS[kind].pack(kind=kind, schema=SCHEMA, slots=1, **fields)
 
 
-def place(account: int, instrument: int, client_order_id: str, terms: tuple[int, ...]) -> bytes:
+def place(account: int, instrument: int, client_order_id: str, terms: Sequence[int]) -> bytes:
     """PLACE_ORDER of one slot, faster than ``command``.
 
     ``terms``: side, order type, time in force, price, qty, expire_after_ns.

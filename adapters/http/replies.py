@@ -23,16 +23,20 @@ def new_request_id() -> str:
     return f"{_PREFIX}-{next(_numbers):x}"
 
 
-def created_bytes(body: dict[str, Any]) -> bytes:
-    """The whole answer 201 with ``body``, byte for byte as aiohttp writes that of ``answer``."""
-    content = _ENCODER.encode(body)
-    head = (
+def encoded(body: dict[str, Any]) -> str:
+    """``body`` as JSON text."""
+    return _ENCODER.encode(body).decode()
+
+
+def created(content: str, seq: int) -> bytes:
+    """The whole answer 201 of JSON text, byte for byte as aiohttp writes that of ``answer``."""
+    size = len(content) if content.isascii() else len(content.encode())
+    return (
         "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
         f"X-Request-Id: {new_request_id()}\r\nServer-Time: {time.time_ns() // 1_000}\r\n"
-        f"X-Seq: {body['seq']}\r\nContent-Length: {len(content)}\r\n"
-        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
-    )
-    return head.encode("ascii") + content
+        f"X-Seq: {seq}\r\nContent-Length: {size}\r\n"
+        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n{content}"
+    ).encode()
 
 
 def answer(

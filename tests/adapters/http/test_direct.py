@@ -88,8 +88,12 @@ Open = Callable[..., Awaitable[Line]]
 
 
 @pytest.fixture
-async def open_line() -> AsyncIterator[Open]:
-    servers: list[Server] = []
+def servers() -> list[Server]:
+    return []
+
+
+@pytest.fixture
+async def open_line(servers: list[Server]) -> AsyncIterator[Open]:
     lines: list[Line] = []
 
     async def made(exchange: Exchange, *, long: bool = False) -> Line:
@@ -135,6 +139,10 @@ DIRECT = {  # Requests that take the direct way.
     "the id again": order(),
     "the id with another payload": order(qty="0.3"),
     "no funds": order(client_order_id="f", qty="9000"),
+    "resting sell": order(client_order_id="r", side="sell", price="99999.99", tif="gtc"),
+    "resting, other instrument": order(
+        client_order_id="t", instrument="ETH-USD", price="3", qty="1.5"
+    ),
 }
 LONG = {  # Requests with which it does not begin.
     "backslash": post(json.dumps(ORDER).replace("a-1", r"\u0061-2").encode()),
@@ -182,7 +190,6 @@ THEIRS = {  # Requests that make the connection aiohttp's.
     "http 1.0": b"GET /v1/ping HTTP/1.0\r\nHost: x\r\n\r\n",
     "close": order(LINES + "Connection: close\r\n"),
     "prefer": order(LINES + "Prefer: respond-async\r\n"),
-    "compressed": order(LINES + "Content-Encoding: gzip\r\n"),
     "twice": order(LINES + "X-Dev-User: bob\r\n"),
     "large": post(b" " * 70_000),
     "query": b"GET /v1/ping?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -208,8 +215,9 @@ async def test_all_answers_are_those_of_the_long_way(open_line: Open) -> None:
     for name, ours, theirs in zip(names, *found, strict=True):
         assert ours == theirs, name
     assert [answer[9:12] for answer in found[0][: len(DIRECT)]] == [
-        *[b"201"] * (len(DIRECT) - 5),
+        *[b"201"] * 8,
         *(b"200", b"200", b"200", b"422", b"422"),
+        *(b"201", b"201"),
     ]
 
 
@@ -222,3 +230,205 @@ async def test_what_is_not_plain_is_aiohttps(open_line: Open, name: str) -> None
         found.append(await line.answers(THEIRS[name], order()))
         assert engine.submitted == 0
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 60])
+async def test_a_request_in_pieces_is_the_same_request(open_line: Open, pieces: int) -> None:
+    """Cut behind its head, so that the direct way waits for the rest, in pieces of any size."""
+    exchange, engine = await engine_exchange()
+    line = await open_line(exchange)
+    raw = order()
+    end = raw.index(b"\r\n\r\n") + 4
+    line.send(raw[:end])
+    for first in range(end, len(raw), pieces):
+        await asyncio.sleep(0.001)
+        line.send(raw[first : first + pieces])
+    assert await line.status() == 201
+    assert engine.submitted == 1
+
+
+async def test_requests_in_one_piece_are_answered_in_order(open_line: Open) -> None:
+    found = []
+    for long in (False, True):
+        exchange, engine = await engine_exchange()
+        line = await open_line(exchange, long=long)
+        many = [order(client_order_id=f"p-{number}", qty="0.01") for number in range(20)]
+        requests = [*many[:5], BALANCES, *many[5:10], LONG["off tick"], PING, *many[10:]]
+        line.send(b"".join(requests))
+        found.append([await line.answer() for _ in requests])
+        assert engine.sequence == 9 + len(many)
+    ours, theirs = ([re.sub(rb"X-Seq: \d+|\"seq\":\d+", b"", one) for one in way] for way in found)
+    for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        assert one == other, place
+
+
+async def test_more_than_may_wait_stops_the_reading_until_there_is_room(
+    open_line: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "HELD_BYTES_MAX", 1_000)
+    paused: list[int] = []
+    pause = direct.Connection._pause_transport_reading
+
+    def counted(connection: direct.Connection) -> None:
+        paused.append(len(connection._held))
+        pause(connection)
+
+    monkeypatch.setattr(direct.Connection, "_pause_transport_reading", counted)
+    exchange, engine = await engine_exchange()
+    line = await open_line(exchange)
+    count = 40
+    line.send(b"".join(order(client_order_id=f"h-{number}", qty="0.01") for number in range(count)))
+    assert [await line.status() for _ in range(count)] == [201] * count
+    assert engine.submitted == count
+    assert paused
+    assert min(paused) > 1_000
+
+
+async def test_while_a_client_does_not_read_its_next_order_waits(
+    open_line: Open, servers: list[Server]
+) -> None:
+    exchange, engine = await engine_exchange()
+    line = await open_line(exchange)
+    manager = servers[0]._runner.server
+    assert manager is not None
+    (connection,) = manager.connections
+    connection.pause_writing()
+    line.send(order())
+    await asyncio.sleep(0.02)
+    assert engine.submitted == 0
+    connection.resume_writing()
+    assert await line.status() == 201
+    assert engine.submitted == 1
+
+
+def lost(error: Exception) -> Any:
+    async def step(_slots: Any) -> None:
+        raise error
+
+    return step
+
+
+OUTCOMES = {
+    "the core died before it read it": CoreAway("away"),
+    "the ring was full": RingFull("full"),
+    "no answer": OutcomeUnknown("late"),
+    "sequenced, answer lost": OutcomeUnknown("lapped", sequenced=True),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+async def test_what_came_of_it_is_said_as_on_the_long_way(open_line: Open, name: str) -> None:
+    found = []
+    for long in (False, True):
+        gateway, exchange = FakeGateway(), Exchange("http.0", dev=True)
+        exchange.bind(gateway)
+        exchange.prepared = True
+        row = order_reply(order_id=7, account=3, instrument=1, client_order_id="a-1", status=1)
+        gateway.by_client[3, "a-1"] = row
+        gateway.script.append(lost(OUTCOMES[name]))
+        line = await open_line(exchange, long=long)
+        found.append(await line.answers(order()))
+        assert gateway.submitted == (0 if long else 1)
+        assert len(gateway.sent) == 1  # Never a second time.
+    assert found[0] == found[1]
+
+
+def slow_exchange() -> tuple[Exchange, FakeGateway, asyncio.Event]:
+    """The core answers the first order when the event is set."""
+    gateway, exchange, go = FakeGateway(), Exchange("http.0", dev=True), asyncio.Event()
+    exchange.bind(gateway)
+    exchange.prepared = True
+
+    async def step(_slots: Any) -> Any:
+        await go.wait()
+        return answered(event(messages.ORDER_ACCEPTED, order_id=7, sequence=5, leaves=2_500))
+
+    gateway.script.append(step)
+    return exchange, gateway, go
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_the_same_id_meanwhile_is_in_progress(open_line: Open) -> None:
+    exchange, gateway, go = slow_exchange()
+    first, second = await open_line(exchange), await open_line(exchange)
+    first.send(order())
+    await until(lambda: len(gateway.sent) == 1)
+    second.send(order())
+    assert await second.status() == 409
+    go.set()
+    assert await first.status() == 201
+
+
+async def test_a_client_that_has_gone_frees_its_id(open_line: Open) -> None:
+    exchange, gateway, go = slow_exchange()
+    first, second = await open_line(exchange), await open_line(exchange)
+    first.send(order())
+    await until(lambda: len(gateway.sent) == 1)
+    first.writer.close()
+    await asyncio.sleep(0.01)
+    go.set()
+    gateway.script.append(
+        answered(event(messages.ORDER_REJECTED, reason=Reason.INSUFFICIENT_FUNDS, sequence=6))
+    )
+    await until(lambda: not exchange._in_flight)
+    second.send(order())
+    assert await second.status() == 422
+
+
+async def test_a_stop_waits_for_the_answer() -> None:
+    exchange, gateway, go = slow_exchange()
+    listener = listening_socket("127.0.0.1", 0)
+    server = Server(make_app(exchange), exchange)
+    await server.start(listener)
+    line = Line(*await asyncio.open_connection(*listener.getsockname()))
+    line.send(BALANCES)
+    assert await line.status() == 200
+    line.send(order())
+    await until(lambda: gateway.submitted == 1)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0.02)
+    assert not stopping.done()
+    go.set()
+    assert await line.status() == 201
+    await asyncio.wait_for(stopping, 5)
+    assert (await line.answer()) == b"(end)"
+    line.writer.close()
+
+
+def test_a_head_that_is_not_plain_is_not_read() -> None:
+    good = PING
+    assert read_head(good) is not None
+    for bad in (
+        good.replace(b"GET", b"HEAD"),
+        good.replace(b"/v1", b"v1"),
+        good.replace(b"1.1", b"1.0"),
+        good.replace(b" HTTP", b"  HTTP"),
+        good.replace(b"x\r", b"x\0\r"),
+        good.replace(b"x\r", b"x\t\r"),
+        good.replace(b"\r\n", b"\n"),
+        good.replace(b"\r\n\r", b"\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\nContent-Length: 99999\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\nExpect: 100-continue\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\nUpgrade: websocket\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\nContent-Encoding: gzip\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\nA: " + b"y" * HEAD_BYTES_MAX + b"\r\n\r"),
+        good.replace(b"\r\n\r", b"\r\n" + b"".join(b"H%d: 1\r\n" % n for n in range(99)) + b"\r"),
+    ):
+        assert read_head(bad) is None, bad
+
+
+def test_heads_are_kept_but_not_without_bound() -> None:
+    heads = Heads()
+    first = heads.of(PING)
+    assert heads.of(bytes(bytearray(PING))) is first
+    for number in range(KEPT_MAX + 10):
+        heads.of(PING.replace(b"ping", b"%d" % number))
+    assert len(heads._kept) <= KEPT_MAX
+    with_key = PING.replace(b"\r\n\r", b"\r\nIdempotency-Key: k\r\n\r")
+    assert heads.of(with_key) is not None
+    assert with_key not in heads._kept
