@@ -35,6 +35,7 @@ READY_S: Final = 120.0
 STOP_S: Final = 30.0
 SETTLE_S: Final = 2.0
 CREATED: Final = 201
+USER: Final = "bench"
 PERCENTILES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "p99_9_ns": 99.9}
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 
@@ -71,7 +72,7 @@ def order(head: str = "") -> bytes:
     lines = (
         "POST /v1/orders HTTP/1.1",
         "Host: 127.0.0.1",
-        "X-Dev-User: bench",
+        f"X-Dev-User: {USER}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     )
@@ -190,8 +191,11 @@ def _sequence(server: Server) -> int | None:
         return None
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
-        connection.request("GET", "/v1/ping")
-        return int(connection.getresponse().headers["X-Seq"])
+        # The first time this makes the account.
+        connection.request("GET", "/v1/balances", headers={"X-Dev-User": USER})
+        response = connection.getresponse()
+        response.read()
+        return int(response.headers["X-Seq"])
     finally:
         connection.close()
 

@@ -185,7 +185,7 @@ def respond(load: int, answer: int, size: int) -> None:
     """The least a server can do: the same bytes for every request, until a client goes away."""
     row = _at_load(load)
     while True:
-        ready = epoll_wait(row.epoll, row.events, EVENTS_MAX, WAIT_MS)
+        ready = epoll_wait(row.epoll, row.events, EVENTS_MAX, -1)
         if ready <= 0 and ready != _INTERRUPTED:
             return
         for place in range(ready):
