@@ -30,10 +30,10 @@ from adapters.correlation import (
     Rows,
 )
 from adapters.history import History
-from adapters.link import CoreFile, Link, is_alive, read_core_file
+from adapters.link import CoreFile, DeathWatch, Link, is_alive, read_core_file
 from adapters.stream import EventsCallback, Stream
 from core.archive.layout import INDEX_MAX, NOTHING, Key
-from core.constants import COMMAND_SLOTS_MAX, GATEWAY_SHIFT, SLOT_BYTES
+from core.constants import GATEWAY_SHIFT
 from core.drain import PUBLIC_EVENTS
 from core.messages import CANCELING, KIND_AT, NAME_REPLY, QUERY, QUERY_SESSION
 from core.output import LAPPED
@@ -46,6 +46,7 @@ PUBLIC_EVENTS_MANY: Final = PUBLIC_EVENTS // 2  # unless there are so many.
 WATCH_S: Final = 0.25  # How often core.json is read while the core lives,
 AWAY_S: Final = 0.01  # and while there is none.
 SESSION_TIMEOUT_S: Final = 5.0
+_CANCELING: Final = frozenset(bytes([kind]) for kind in CANCELING)
 REQUEST_ID_GAP: Final = 1_000_000  # Commands of a dead incarnation may still be in the ring.
 
 
@@ -74,7 +75,7 @@ class Channel:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn_handle: asyncio.Handle | None = None
         self._events_handle: asyncio.Handle | None = None
-        self._pidfd = -1
+        self._death = DeathWatch(self._loop, self._core_died)
         self._fd = open_fifo(self._run, name)
         self._loop.add_reader(self._fd, self._woken)
         self._start(self._watch())
@@ -101,14 +102,11 @@ class Channel:
 
     def submit(self, slots: bytes, deadline: float, done: Callable[[Outcome], None]) -> int:
         """Send a command; ``done`` gets what came of it.  Its request id; RingFull, CoreAway."""
-        slot_count, rest = divmod(len(slots), SLOT_BYTES)
-        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
-            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
         if not self._there.is_set():
             raise CoreAway(f"the core is away, nothing was sent: {self.trouble}")
         request_id = self.next_request_id
         self.next_request_id += 1
-        self.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING)
+        self.offer(slots, request_id, canceling=slots[KIND_AT:][:1] in _CANCELING)
         self.waiting.expect(request_id, PendingCommand(deadline, done))
         return request_id
 
@@ -134,8 +132,6 @@ class Channel:
             timer.cancel()
             self.waiting.queries.pop(request_id, None)
 
-    # Receiving.
-
     def subscribe(
         self,
         callback: EventsCallback,
@@ -147,7 +143,8 @@ class Channel:
         """Call ``callback`` with the events of these kinds; see ``Gateway.on_events``."""
         begin = after or NOTHING
         self.deliver_events()
-        stream = Stream(kinds, partial(self._call, callback), self.history, self._lost, begin)
+        lost = partial(self._tell, self.lapped_callbacks)
+        stream = Stream(kinds, partial(self._call, callback), self.history, lost, begin)
         self._streams.append(stream)
         link = self.link
         if link is None:
@@ -228,6 +225,11 @@ class Channel:
             self._events_handle = self._loop.call_later(CALM_S, self._calm)
         return passed > 0 or len(replies) > 0
 
+    def _deliver_all(self, link: Link) -> None:
+        end = link.position
+        while link.reader.cursor < end:
+            self.deliver(link)
+
     def deliver_events(self) -> None:
         """Hand on what was read of public events."""
         if self._events_handle is not None:
@@ -241,12 +243,6 @@ class Channel:
         for stream in self._streams if len(batch) else ():
             stream.offer(batch)
 
-    def _deliver_up_to(self, link: Link, position: int) -> None:
-        while link.reader.cursor < position:
-            self.deliver(link)
-
-    # What was on its way when events were lost.
-
     def _lapped(self, after: Key, to: Key) -> None:
         self.lapped_count += 1
         self._missed(after, to)
@@ -257,15 +253,14 @@ class Channel:
         """The events behind ``after`` up to ``to`` were not seen: read them in the archive."""
         self.deliver_events()  # They lie before these.
         if self.history.reader() is None:
-            self._lost()
+            self._tell(self.lapped_callbacks)
             return
         for stream in self._streams:
             stream.miss(after, to)
-        for callback in self.gap_callbacks:
-            self._call(callback)
+        self._tell(self.gap_callbacks)
 
-    def _lost(self) -> None:
-        for callback in self.lapped_callbacks:
+    def _tell(self, callbacks: list[Callable[[], None]]) -> None:
+        for callback in callbacks:
             self._call(callback)
 
     async def _resolve_after_lap(self) -> None:
@@ -277,14 +272,8 @@ class Channel:
         except GatewayError:
             return  # They time out, or the next epoch resolves them.
         if link is not None and link is self.link:
-            self._deliver_up_to(link, link.position)
-            self._fail_sequenced(suspects, last)
-
-    def _fail_sequenced(self, suspects: list[int], last: int) -> None:
-        text = "the command is in the journal, its events are no longer in the ring"
-        for request_id in suspects:
-            if request_id <= last:
-                self.waiting.fail(request_id, OutcomeUnknown(text, sequenced=True))
+            self._deliver_all(link)
+            self.waiting.fail_sequenced(suspects, last)
 
     async def _ask_session(self) -> tuple[int, int]:
         """(newest request id of this session that was sequenced, sequence as of)."""
@@ -299,8 +288,6 @@ class Channel:
         reply = replies.view(NAME_REPLY)[0]
         known = reply["reason"] == 0
         return int(reply["last_request_id"]) if known else 0, int(reply["as_of"])
-
-    # The life and death of cores.
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -347,7 +334,7 @@ class Channel:
             old.close()
         self.session = link.gateway_id << GATEWAY_SHIFT | 1
         self._want(link)
-        self._watch_pid(core.pid)
+        self._death.watch(core.pid)
         self._turn()
         for request_id, pending in list(self.waiting.queries.items()):
             self._ask_again(request_id, pending)
@@ -356,9 +343,9 @@ class Channel:
     async def _settle(self, link: Link) -> None:
         """Resolve what was on its way to the core before this one, then let requests in."""
         last, as_of = await self._ask_session()
-        self._deliver_up_to(link, link.position)
+        self._deliver_all(link)
         before = list(self.waiting.commands)
-        self._fail_sequenced(before, last)
+        self.waiting.fail_sequenced(before, last)
         never = CoreAway("the core died before it read the command: never executed")
         for request_id in before:
             self.waiting.fail(request_id, never)
@@ -378,27 +365,12 @@ class Channel:
         except RingFull as error:
             self.waiting.fail_query(request_id, error)
 
-    def _watch_pid(self, pid: int) -> None:
-        self._forget_pid()
-        try:
-            self._pidfd = os.pidfd_open(pid)
-        except OSError:  # It is dead already, or this system cannot: core.json is read anyway.
-            return
-        self._loop.add_reader(self._pidfd, self._core_died)
-
     def _core_died(self) -> None:
-        self._forget_pid()
         self._leave("the core has died")
         for request_id in list(self._asking):
             self.waiting.fail_query(request_id, CoreAway("the core has died"))
         self._turn()  # What it published before is true.
         self._changed.set()
-
-    def _forget_pid(self) -> None:
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
 
     async def close(self) -> None:
         """Let go of everything.  Who still waits gets OutcomeUnknown."""
@@ -410,7 +382,7 @@ class Channel:
         for stream in self._streams:
             await stream.close()
         self.waiting.fail_all("the gateway was closed")
-        self._forget_pid()
+        self._death.forget()
         for handle in (self._turn_handle, self._events_handle):
             if handle is not None:
                 handle.cancel()

@@ -143,6 +143,13 @@ class Correlation:
         if pending is not None:
             pending.done(error)
 
+    def fail_sequenced(self, suspects: list[int], last: int) -> None:
+        """Tell those of ``suspects`` up to ``last`` that only their events are lost."""
+        text = "the command is in the journal, its events are no longer in the ring"
+        for request_id in suspects:
+            if request_id <= last:
+                self.fail(request_id, OutcomeUnknown(text, sequenced=True))
+
     def fail_query(self, request_id: int, error: GatewayError) -> None:
         """Tell who waits for a query that there will be no answer."""
         pending = self.queries.pop(request_id, None)

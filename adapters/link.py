@@ -4,8 +4,10 @@ The core writes DATA/run/core.json (atomically) when its segments exist and it i
 and removes it at a clean stop.  Another epoch in it means another core: a new link.
 """
 
+import asyncio
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from core.archive.layout import NOTHING, Key
 from core.atomics import full_fence, store_word
-from core.constants import RECORD_BYTES_MAX, SLOT_BYTES
+from core.constants import COMMAND_SLOTS_MAX, RECORD_BYTES_MAX, SLOT_BYTES
 from core.counters import Counters, attach_counters
 from core.drain import EventReader
 from core.layout import offset_of
@@ -74,6 +76,35 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+class DeathWatch:
+    """Tells at once when a process dies; it is then forgotten."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, died: Callable[[], None]) -> None:
+        self._loop = loop
+        self._died = died
+        self._fd = -1
+
+    def watch(self, pid: int) -> None:
+        """Watch this one instead of the one before."""
+        self.forget()
+        try:
+            self._fd = os.pidfd_open(pid)
+        except OSError:  # It is dead already, or this system cannot: core.json is read anyway.
+            return
+        self._loop.add_reader(self._fd, self._tell)
+
+    def forget(self) -> None:
+        """Watch no more."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _tell(self) -> None:
+        self.forget()
+        self._died()
+
+
 class Link:
     """Rings, counters and wake-up of one epoch; ``close`` unmaps all of it."""
 
@@ -123,9 +154,11 @@ class Link:
     def send(self, slots: bytes, request_id: int, session: int, *, canceling: bool) -> bool:
         """Complete the prefix of one command or query, offer it, wake the core if it sleeps.
 
-        False: no room.
+        False: no room.  ValueError: not 1 to 4 slots.
         """
-        slot_count = len(slots) // SLOT_BYTES
+        slot_count, rest = divmod(len(slots), SLOT_BYTES)
+        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
+            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
         staged = self._staged
         staged[: len(slots)] = slots
         _STAMPS.pack_into(staged, 0, 0, 0, request_id, session)

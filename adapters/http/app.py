@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from adapters.http import account, admin, market, orders, problems, system
+from adapters.http import account, admin, market, orders, place, problems, system
 from adapters.http.body import BODY_BYTES_MAX
 from adapters.http.exchange import EXCHANGE, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
@@ -29,7 +29,7 @@ def make_app(exchange: Exchange) -> web.Application:
 
 def _add_orders(router: web.UrlDispatcher) -> None:
     by_client = "/v1/orders/by-client-id/{cid:.+}"
-    router.add_post("/v1/orders", orders.place_order)
+    router.add_post("/v1/orders", place.place_order)
     router.add_get("/v1/orders", account.get_orders)
     router.add_post("/v1/orders/cancel-all", orders.cancel_all)
     router.add_post(f"{by_client}/cancel", orders.cancel_order)

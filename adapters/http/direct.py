@@ -21,12 +21,12 @@ import msgspec
 from aiohttp import web
 
 from adapters.gateway import Answer, Outcome
-from adapters.http import orders, terms
+from adapters.http import place, terms
 from adapters.http.auth import Trader
 from adapters.http.bodies import PlaceOrder
 from adapters.http.exchange import Exchange, is_loopback
 from adapters.http.heads import HEAD_BYTES_MAX, Head, Heads
-from adapters.http.orders import Begun
+from adapters.http.place import Begun
 from adapters.http.replies import created, encoded
 from adapters.http.terms import PlaceTerms
 
@@ -56,9 +56,9 @@ def plain_order(head: Head, body: bytes, exchange: Exchange) -> PlaceTerms | Non
 
 def _content(exchange: Exchange, placed: PlaceTerms, outcome: Answer) -> tuple[str, int] | None:
     """Content and sequence of the answer to an order that was accepted."""
-    content = orders.resting(exchange, placed, outcome)
+    content = place.resting(exchange, placed, outcome)
     if content is None:
-        accepted = orders.accepted(exchange, placed, outcome)
+        accepted = place.accepted(exchange, placed, outcome)
         content = None if accepted is None else (encoded(accepted), int(accepted["seq"]))
     return content
 
@@ -77,10 +77,10 @@ class DirectOrder:
 
     def send(self, exchange: Exchange) -> bool:
         """Send it; False when it was not sent, and the long way says why."""
-        slot = orders.place_slot(self.trader.account, self.placed)
+        slot = place.place_slot(self.trader.account, self.placed)
         if not exchange.submit(slot, self._key, self):
             return False
-        orders.received(exchange, self.placed)
+        place.received(exchange, self.placed)
         return True
 
     def __call__(self, outcome: Outcome) -> None:
