@@ -17,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ DURABILITIES: Final = ("relaxed", "sync")
 BARE: Final = ("aiohttp", "protocol")
 ROUNDS: Final = 3
 ORDERS_MAX: Final = 60_000  # A run: an exchange keeps up to a million open orders.
-READY_S: Final = 120.0
+CEILING_FACTOR: Final = 10  # As many more of them against a server that does nothing.
 STOP_S: Final = 30.0
 SETTLE_S: Final = 2.0
 CREATED: Final = 201
@@ -79,41 +80,42 @@ def order(head: str = "") -> bytes:
     return ("\r\n".join(lines) + "\r\n" + head + "\r\n" + body).encode()
 
 
-def run(
-    seconds: float,
-    *,
-    rounds: int = ROUNDS,
-    connections: tuple[int, ...] = CONNECTIONS,
-    settings: dict[str, str] | None = None,
-) -> dict[str, Any]:
-    """``seconds``: of one run.  ``settings``: of the exchange, for tests."""
+class Plan(NamedTuple):
+    """How much is run; smaller in tests."""
+
+    rounds: int = ROUNDS
+    connections: tuple[int, ...] = CONNECTIONS
+    durabilities: tuple[str, ...] = DURABILITIES
+    orders: int = ORDERS_MAX  # At most, in a run.
+    settings: Mapping[str, str] = MappingProxyType({})  # Of the exchange.
+
+
+def run(seconds: float, plan: Plan = Plan()) -> dict[str, Any]:  # noqa: B008  It is a constant.
+    """Runs of ``seconds`` each."""
     allowed = sorted(os.sched_getaffinity(0))
     runs: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, {allowed[0]})
         bare = [stack.enter_context(_bare(name)) for name in BARE]
-        ceilings = [_ceiling(count, seconds) for count in connections]
+        ceilings = [_ceiling(count, seconds, plan) for count in plan.connections]
         replayer = False
-        for durability in DURABILITIES:
-            with _exchange(durability, settings or {}, allowed) as (server, has_replayer):
+        for durability in plan.durabilities:
+            with _exchange(durability, plan.settings, allowed) as (server, has_replayer):
                 replayer = has_replayer
-                for _ in range(rounds):
-                    for count in connections:
-                        for one in (*bare, server):
-                            made = _measure(one, count, seconds)
-                            runs.append({"durability": durability, **made._asdict()})
-    found = _result(runs, ceilings, connections)
+                for count in plan.connections * plan.rounds:
+                    for one in (*bare, server):
+                        made = _measure(one, count, seconds, plan)
+                        runs.append({"durability": durability, **made._asdict()})
+    found = _result(runs, ceilings, plan)
     found["replayer"] = "running" if replayer else "none"
     return {**found, "pinned": len(allowed) > 1, "runs": runs}
 
 
-def _result(
-    runs: list[dict[str, Any]], ceilings: list[Run], connections: tuple[int, ...]
-) -> dict[str, Any]:
+def _result(runs: list[dict[str, Any]], ceilings: list[Run], plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {"bench": "http"}
-    for durability in DURABILITIES:
-        for count in connections:
+    for durability in plan.durabilities:
+        for count in plan.connections:
             chosen = [
                 one
                 for one in runs
@@ -145,12 +147,12 @@ def _figures(prefix: str, runs: list[dict[str, Any]], durability: str) -> dict[s
     return found
 
 
-def _measure(server: Server, connections: int, seconds: float) -> Run:
+def _measure(server: Server, connections: int, seconds: float, plan: Plan) -> Run:
     lines = _lines(server.port, connections)
     before = _sequence(server)
     try:
         busy_ns = _busy_ns(server.pid)
-        seen = lines.closed(1, ORDERS_MAX, seconds, CREATED)
+        seen = lines.closed(1, plan.orders, seconds, CREATED)
         busy_ns = _busy_ns(server.pid) - busy_ns
     finally:
         lines.close()
@@ -209,7 +211,7 @@ def _check_sequence(server: Server, expected: int) -> None:
         time.sleep(0.01)
 
 
-def _ceiling(connections: int, seconds: float) -> Run:
+def _ceiling(connections: int, seconds: float, plan: Plan) -> Run:
     """What the generator reaches against a server that does nothing, on the same processor."""
     with _process("trivial") as process:
         server = Server("trivial", _port_of(process), process.pid)
@@ -218,7 +220,7 @@ def _ceiling(connections: int, seconds: float) -> Run:
         process.stdin.flush()
         lines = _lines(server.port, connections)
         try:
-            seen = lines.closed(1, int(1e6 * max(seconds, 0.01)), seconds, CREATED)
+            seen = lines.closed(1, CEILING_FACTOR * plan.orders, seconds, CREATED)
             return _run(server.name, connections, seen, _busy_ns(server.pid))
         finally:
             lines.close()
@@ -256,7 +258,7 @@ def _port_of(process: "subprocess.Popen[str]") -> int:
 
 @contextlib.contextmanager
 def _exchange(
-    durability: str, settings: dict[str, str], allowed: list[int]
+    durability: str, settings: Mapping[str, str], allowed: list[int]
 ) -> Iterator[tuple[Server, bool]]:
     """A fresh exchange on a free port, its core on the second processor; has it a replayer?"""
     with tempfile.TemporaryDirectory(prefix="outcry-bench-") as directory:

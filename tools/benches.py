@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from tools import exits
 
-NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart")
+NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart", "http")
 SECONDS: Final = 2.0
 KERNEL_REPEATS: Final = 5
 KERNEL_BATCH: Final = 256
