@@ -5,6 +5,7 @@ Sources: handbook api.md C1 (numbers on the wire), architecture decision 10 (int
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 INT64_MAX: Final = (1 << 63) - 1
@@ -68,6 +69,7 @@ def steps(text: str, step: int, scale: int, off_step: tuple[str, str]) -> int:
     return count
 
 
+@lru_cache(16_384)  # Prices and quantities of one market are few.
 def unscaled(amount: int, scale: int) -> str:
     """Decimal text with exactly ``scale`` decimals."""
     if scale == 0:

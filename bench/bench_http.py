@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -107,13 +108,21 @@ def run(seconds: float, plan: Plan = Plan()) -> dict[str, Any]:  # noqa: B008  I
                     for one in (*bare, server):
                         made = _measure(one, count, seconds, plan)
                         runs.append({"durability": durability, **made._asdict()})
-    found = _result(runs, ceilings, plan)
-    found["replayer"] = "running" if replayer else "none"
-    return {**found, "pinned": len(allowed) > 1, "runs": runs}
+    pinned = {"generator": allowed[0], "http": allowed[0], "core": allowed[1 % len(allowed)]}
+    return {
+        "schema": 1,
+        "bench": "http",
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+        "options": {"seconds": seconds, "rounds": plan.rounds},
+        "machine": {"pinned": pinned, "replayer": "running" if replayer else "none"},
+        **_result(runs, ceilings, plan),
+        "runs": runs,
+        "noise": _noise(runs, plan),
+    }
 
 
 def _result(runs: list[dict[str, Any]], ceilings: list[Run], plan: Plan) -> dict[str, Any]:
-    found: dict[str, Any] = {"bench": "http"}
+    found: dict[str, Any] = {}
     for durability in plan.durabilities:
         for count in plan.connections:
             chosen = [
@@ -125,6 +134,22 @@ def _result(runs: list[dict[str, Any]], ceilings: list[Run], plan: Plan) -> dict
     for ceiling in ceilings:
         found[f"generator_{ceiling.connections}_orders_per_s"] = round(ceiling.orders_per_s)
         found[f"generator_{ceiling.connections}_ns"] = round(ceiling.generator_ns)
+    return found
+
+
+def _noise(runs: list[dict[str, Any]], plan: Plan) -> dict[str, float]:
+    """Median absolute deviation over the median of the rates, where there are several rounds."""
+    found = {}
+    for durability in plan.durabilities if plan.rounds > 1 else ():
+        for count in plan.connections:
+            rates = [
+                one["orders_per_s"]
+                for one in runs
+                if (one["server"], one["connections"]) == (durability, count)
+            ]
+            middle = median(rates)
+            spread = median(abs(rate - middle) for rate in rates) / middle
+            found[f"{durability}_{count}_orders_per_s"] = round(spread, 4)
     return found
 
 

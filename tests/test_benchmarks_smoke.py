@@ -115,7 +115,7 @@ def test_http() -> None:
     assert found["relaxed_2_baseline_orders_per_s"] > 0
     assert found["relaxed_2_ratio"] > 0
     assert found["generator_2_orders_per_s"] > 0
-    assert found["replayer"] == "running"
+    assert found["machine"]["replayer"] == "running"
     assert [(run["server"], run["orders"]) for run in found["runs"]] == [
         *(("aiohttp", 20), ("protocol", 20), ("relaxed", 20))
     ]

@@ -113,7 +113,7 @@ class ExchangeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
-        self._exchange.feed.flush()
+        self._exchange.newest_feed.flush()
         yield from self._http()
         yield from self._orders()
         yield from self._trades()

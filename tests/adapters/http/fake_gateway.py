@@ -77,6 +77,7 @@ class FakeGateway:
     """What ``adapters.http.exchange.Link`` asks for."""
 
     def __init__(self) -> None:
+        self.read_events: list[Rows] = []  # Not handed on yet.
         self.submitted = 0  # Commands that came the direct way.
         self.epoch = 1
         self.durability = "sync"
@@ -148,7 +149,8 @@ class FakeGateway:
         submit(self, slots, timeout_s, done)
 
     def deliver_events(self) -> None:
-        pass
+        while self.read_events:
+            self.publish(self.read_events.pop(0))
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
         assert timeout_s > 0
