@@ -38,13 +38,6 @@ class Link(Protocol):
     @property
     def durability(self) -> str: ...
     @property
-    def newest_feed(self) -> Feed:
-        """The feed with everything that was read: whoever got an answer sees what it did."""
-        if self.link is not None:
-            self.link.deliver_events()
-        return self.feed
-
-    @property
     def ready(self) -> bool: ...
     @property
     def sequence(self) -> int: ...
@@ -104,6 +97,13 @@ class Exchange:
         else:
             self.feed.load(recent)
             link.on_events(self.feed.take, KINDS, after=recent.last)
+
+    @property
+    def newest_feed(self) -> Feed:
+        """The feed with everything that was read: whoever got an answer sees what it did."""
+        if self.link is not None:
+            self.link.deliver_events()
+        return self.feed
 
     @property
     def ready(self) -> bool:
