@@ -15,6 +15,7 @@ from adapters.correlation import (
     Answer,
     CoreAway,
     GatewayError,
+    Outcome,
     OutcomeUnknown,
     RingFull,
     Rows,
@@ -22,11 +23,18 @@ from adapters.correlation import (
 from adapters.stream import EventsCallback
 from core.archive.layout import Key
 from core.archive.reader import Recent
-from core.constants import COMMAND_SLOTS_MAX, SLOT_BYTES
-from core.messages import CANCELING, KIND_AT
+from core.constants import SLOT_BYTES
 from core.stages import table
 
-__all__ = ["Answer", "CoreAway", "Gateway", "GatewayError", "OutcomeUnknown", "RingFull"]
+__all__ = [
+    "Answer",
+    "CoreAway",
+    "Gateway",
+    "GatewayError",
+    "Outcome",
+    "OutcomeUnknown",
+    "RingFull",
+]
 
 ALL_KINDS: Final = frozenset(range(126))
 
@@ -60,28 +68,37 @@ class Gateway:
         CoreAway: never executed.  OutcomeUnknown: it may be in the journal (``sequenced``: it is).
         """
         deadline = self._loop.time() + timeout_s
-        slot_count, rest = divmod(len(slots), SLOT_BYTES)
-        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
-            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
-        channel, waiting = self._channel, self._channel.waiting
-        await channel.until_there(deadline)
-        request_id = channel.next_request_id
-        channel.next_request_id += 1
-        stamp = stamps.current() if channel.is_stamping else None
+        await self._channel.until_there(deadline)
+        stamp = stamps.current() if self._channel.is_stamping else None
         in_ns = stamp.in_ns if stamp is not None else 0
-        channel.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING, in_ns=in_ns)
         future: asyncio.Future[Answer] = self._loop.create_future()
-        waiting.commands[request_id] = future
-        late = OutcomeUnknown(f"no answer to the command within {timeout_s} s")
-        timer = self._loop.call_at(deadline, waiting.fail, request_id, late)
+
+        def done(outcome: Outcome) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, GatewayError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        request_id = self._channel.submit(slots, deadline, done, in_ns)
         try:
             answer = await future
             if stamp is not None:
                 stamp.sequence = answer.sequence
             return answer
         finally:
-            timer.cancel()
-            waiting.commands.pop(request_id, None)
+            self._channel.waiting.commands.pop(request_id, None)
+
+    def submit(
+        self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> None:
+        """As ``command``, without waiting: ``done`` is called once, with what came of it.
+
+        RingFull, CoreAway: not sent, and ``done`` is not called.
+        """
+        in_ns = in_ns if self._channel.is_stamping else 0
+        self._channel.submit(slots, self._loop.time() + timeout_s, done, in_ns)
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
         """Send one query and wait for all its replies (rows of REPLY).
@@ -110,6 +127,10 @@ class Gateway:
         archive, and newer events wait for it.
         """
         self._channel.subscribe(callback, frozenset(kinds), history=history, after=after)
+
+    def deliver_events(self) -> None:
+        """Hand on at once what was read of public events; otherwise that takes a millisecond."""
+        self._channel.deliver_events()
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         """Call when public events were lost for good: read again by query."""

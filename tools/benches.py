@@ -12,7 +12,7 @@ from tools import exits
 NAMES: Final = (
     *("kernel", "managed", "peers"),
     *("ring", "readers", "journal", "resume", "replay", "restart"),
-    *("pipeline", "stages", "micro"),
+    *("pipeline", "stages", "micro", "http"),
 )
 SECONDS: Final = 2.0
 KERNEL_MODES: Final = ("mix", "by_kind", "scaling", "whole")  # One at a time.

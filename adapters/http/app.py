@@ -1,26 +1,21 @@
 """The paths, and what is the same for every request: ids, headers, problems, metrics."""
 
-import itertools
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from adapters.http import account, admin, market, orders, problems, system
+from adapters.http import account, admin, market, orders, place, problems, system
 from adapters.http.body import BODY_BYTES_MAX
 from adapters.http.exchange import EXCHANGE, STAMP, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
+from adapters.http.replies import new_request_id
 from adapters.http.system import REGISTRY, registry_of
 from adapters.stamps import begin
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_PREFIX: Final = secrets.token_hex(4)
-_numbers = itertools.count(1)
 
 
 def make_app(exchange: Exchange) -> web.Application:
@@ -35,7 +30,7 @@ def make_app(exchange: Exchange) -> web.Application:
 
 def _add_orders(router: web.UrlDispatcher) -> None:
     by_client = "/v1/orders/by-client-id/{cid:.+}"
-    router.add_post("/v1/orders", orders.place_order)
+    router.add_post("/v1/orders", place.place_order)
     router.add_get("/v1/orders", account.get_orders)
     router.add_post("/v1/orders/cancel-all", orders.cancel_all)
     router.add_post(f"{by_client}/cancel", orders.cancel_order)
@@ -80,7 +75,7 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     start = time.perf_counter()
     exchange = request.app[EXCHANGE]
     request[STAMP] = begin(getattr(request.protocol, "read_ns", 0))
-    request[REQUEST_ID] = request_id = f"{_PREFIX}-{next(_numbers):x}"
+    request[REQUEST_ID] = request_id = new_request_id()
     try:
         response = await handler(request)
     except Problem as problem:

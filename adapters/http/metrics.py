@@ -95,11 +95,18 @@ class HttpMetrics:
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self.requests[route, method, status] += 1
-        self.seconds.setdefault(route, Histogram()).observe(seconds)
+        _observe(self.seconds, route, seconds)
 
     def order(self, order_type: str, seconds: float) -> None:
         """An order was answered by the core."""
-        self.order_seconds.setdefault(order_type, Histogram()).observe(seconds)
+        _observe(self.order_seconds, order_type, seconds)
+
+
+def _observe(kept: dict[str, Histogram], name: str, seconds: float) -> None:
+    histogram = kept.get(name)
+    if histogram is None:
+        histogram = kept[name] = Histogram()
+    histogram.observe(seconds)
 
 
 class ExchangeCollector(Collector):
@@ -111,7 +118,7 @@ class ExchangeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
-        self._exchange.feed.flush()
+        self._exchange.newest_feed.flush()
         yield from self._http()
         yield from self._orders()
         yield from self._trades()
