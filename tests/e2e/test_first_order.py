@@ -86,39 +86,6 @@ def everything(exchange: Exchange) -> list[Any]:
     ]
 
 
-def test_an_order_is_stamped_at_every_stage_from_the_request_to_its_answer(
-    exchange: Exchange,
-) -> None:
-    def stages() -> dict[str, Any]:
-        reply = exchange.request("GET", "/v1/admin/stages", "admin")
-        return {row["stage"]: row for row in reply.body["stages"]}
-
-    before = stages()
-    place(exchange, "alice", FIRST_ORDER | {"client_order_id": "stamped", "qty": "0.0001"})
-    until(lambda: stages()["all"]["count"] > before["all"]["count"], "the answer is stamped")
-    found = stages()
-    assert list(found) == list(STAGE_ENDS)
-    for row in found.values():
-        assert 0 <= row["p50_ns"] <= row["p90_ns"] <= row["p99_ns"] <= row["p99_9_ns"]
-        assert row["p99_9_ns"] <= row["max_ns"]
-    assert found["all"]["p50_ns"] > found["core"]["p50_ns"] > 0
-
-
-def test_a_core_that_serves_is_quiet(exchange: Exchange, counters: Counters) -> None:
-    """Nothing compiled or loaded, no page missed, the collector off; commands, a checkpoint, the
-    state hash, a rotation's worth of blocks in between."""
-    exchange.state()  # Its arrays are the first large ones.
-    before = counters.values()
-    for number in range(60):
-        place(exchange, "alice", FIRST_ORDER | {"client_order_id": f"q-{number}", "qty": "0.0001"})
-    time.sleep(0.2)  # It looks at least each 50 ms.
-    after = counters.values()
-    assert after["sequence"] >= before["sequence"] + 60
-    assert (after["late_kernels"], after["major_faults"]) == (0, 0)
-    assert after["frozen_objects"] > 10_000
-    assert after["minor_faults"] - before["minor_faults"] <= FAULTS_MAX
-
-
 def test_the_first_order_rests_and_the_other_side_trades_at_its_price(directory: Exchange) -> None:
     directory.start()
     first = place(directory, "alice", FIRST_ORDER)
@@ -164,6 +131,39 @@ def test_a_repeat_is_answered_with_the_order_as_it_is_and_does_nothing(exchange:
     other = place(exchange, "alice", FIRST_ORDER | {"qty": "0.3000"})
     assert (other.status, other.body["code"]) == (422, "idempotency_mismatch")
     assert everything(exchange) == before
+
+
+def test_an_order_is_stamped_at_every_stage_from_the_request_to_its_answer(
+    exchange: Exchange,
+) -> None:
+    def stages() -> dict[str, Any]:
+        reply = exchange.request("GET", "/v1/admin/stages", "admin")
+        return {row["stage"]: row for row in reply.body["stages"]}
+
+    before = stages()
+    place(exchange, "alice", FIRST_ORDER | {"client_order_id": "stamped", "qty": "0.0001"})
+    until(lambda: stages()["all"]["count"] > before["all"]["count"], "the answer is stamped")
+    found = stages()
+    assert list(found) == list(STAGE_ENDS)
+    for row in found.values():
+        assert 0 <= row["p50_ns"] <= row["p90_ns"] <= row["p99_ns"] <= row["p99_9_ns"]
+        assert row["p99_9_ns"] <= row["max_ns"]
+    assert found["all"]["p50_ns"] > found["core"]["p50_ns"] > 0
+
+
+def test_a_core_that_serves_is_quiet(exchange: Exchange, counters: Counters) -> None:
+    """Nothing compiled or loaded, no page missed, the collector off; commands, a checkpoint, the
+    state hash, a rotation's worth of blocks in between."""
+    exchange.state()  # Its arrays are the first large ones.
+    before = counters.values()
+    for number in range(60):
+        place(exchange, "alice", FIRST_ORDER | {"client_order_id": f"q-{number}", "qty": "0.0001"})
+    time.sleep(0.2)  # It looks at least each 50 ms.
+    after = counters.values()
+    assert after["sequence"] >= before["sequence"] + 60
+    assert (after["late_kernels"], after["major_faults"]) == (0, 0)
+    assert after["frozen_objects"] > 10_000
+    assert after["minor_faults"] - before["minor_faults"] <= FAULTS_MAX
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
