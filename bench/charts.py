@@ -17,8 +17,8 @@ from pygal.style import Style
 from bench.figures import time_text
 from bench.stored import Curve, Stage, Step
 
-# Importing pygal leaves a finder of modules of an old kind, for plugins that are not used here; with
-# it every later import of this process warns.
+# Importing pygal leaves a finder of modules of an old kind, for plugins that are not used here;
+# with it every later import of this process warns.
 sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")]
 
 WIDTH: Final = 640
