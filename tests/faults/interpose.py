@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from core.jit import PURE
-from core.journal import appender, create, recovery, writer
+from core.journal import appender, contents, create, recovery, scanner, verify, writer
 from core.journal.appender import BACKGROUND, DIRECT, FDATASYNC
 from core.journal.layout import BLOCK_BYTES_MAX
 from core.journal.writer import journal_row
@@ -24,6 +24,8 @@ from core.memory import view
 from tests.faults.disk import Disk, Resize, Write
 
 VERSIONS: Final = b"simulated"
+CHANGING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+WALK_SLOTS: Final = 512  # Read at once: no block holds more, and 2 MiB need not be zeroed.
 
 
 class NoThread:
@@ -39,6 +41,17 @@ class NoThread:
         """Nothing."""
 
 
+class ThreadAtOnce(NoThread):
+    """A reader's thread whose work is done when it is started."""
+
+    def __init__(self, *, target: Callable[..., None], args: tuple[Any, ...], **_given: Any) -> None:
+        self._work = lambda: target(*args)
+
+    def start(self) -> None:
+        """Do it."""
+        self._work()
+
+
 class Calls:
     """Twins of the calls in ``os`` that change a disk."""
 
@@ -48,6 +61,8 @@ class Calls:
 
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         disk = self.disk
+        if not flags & CHANGING:
+            return OPEN(path, flags & ~os.O_DIRECT, mode, dir_fd=dir_fd)
         plain = flags & ~os.O_DIRECT  # tmpfs has none.
         if flags & os.O_WRONLY:  # What stands there is read before it is written over.
             plain = plain & ~os.O_WRONLY | os.O_RDWR
@@ -262,6 +277,9 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
         put(writer, faster_mode=lambda _directory: mode, threading=threads)
         put(writer, versions=lambda: VERSIONS, boot_id=boot)
         put(create, versions=lambda: VERSIONS)
+        put(scanner, BATCH_SLOTS=WALK_SLOTS)
+        put(contents, threading=SimpleNamespace(Thread=ThreadAtOnce))
+        put(verify, read_ahead=iter)
         put(recovery, boot_id=boot)
         for name in ("append_block", "write_special"):
             put(writer, **{name: calls.block(getattr(writer, name))})

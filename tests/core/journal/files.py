@@ -38,15 +38,16 @@ def commands(first_sequence: int, sizes: Sequence[int], seed: int = 1) -> "np.nd
     size = sum(sizes) * SLOT_BYTES
     raw = np.frombuffer(chance.randbytes(size) if seed else bytes(size), np.uint8).copy()
     rows = raw.view(COMMAND)
-    place = 0
-    for index, size in enumerate(sizes):
-        row = rows[place]
-        row["sequence"] = first_sequence + index
-        row["timestamp_ns"] = START_NS + first_sequence + index
-        row["kind"], row["schema"], row["slots"] = PLACE_ORDER, SCHEMA, size
-        address = int(raw.ctypes.data) + place * SLOT_BYTES
-        rows[place]["crc32c"] = record_crc32c(address, size)
-        place += size
+    slots = np.array(sizes, np.int64)
+    places = np.cumsum(slots) - slots
+    rows["sequence"][places] = np.arange(first_sequence, first_sequence + len(sizes))
+    rows["timestamp_ns"][places] = START_NS + rows["sequence"][places]
+    rows["kind"][places], rows["schema"][places], rows["slots"][places] = PLACE_ORDER, SCHEMA, slots
+    start = int(raw.ctypes.data)
+    rows["crc32c"][places] = [
+        record_crc32c(start + place * SLOT_BYTES, size)
+        for place, size in zip(places.tolist(), sizes, strict=True)
+    ]
     return rows
 
 
