@@ -326,10 +326,10 @@ def _place(end: BaseException) -> str:
     found = "?"
     for frame, _line in traceback.walk_tb(end.__traceback__):
         name = frame.f_code.co_name
-        path = Path(frame.f_code.co_filename)
-        if path.parent.name == "journal" and path.parent.parent.name == "core":
+        folder, _, module = frame.f_code.co_filename.rpartition("/")
+        if folder.endswith("/core/journal"):
             if name not in HELPERS:
-                found = f"{path.stem}.{name}"
+                found = f"{module.removesuffix('.py')}.{name}"
         elif name in ("_append_block", "_sync"):
             found = name.strip("_").replace("_block", "")
     return found

@@ -5,18 +5,18 @@ are caught too (``appender.pwrite``, ``appender.fdatasync``), otherwise a block 
 when the call returns in ``sync``, and for pending until the next sync in ``relaxed``.
 """
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, Final
-from unittest import mock
 
 import numpy as np
 
 from core.jit import PURE
-from core.journal import appender, contents, create, recovery, scanner, verify, writer
+from core.journal import appender, content, contents, create, recovery, scanner, verify, writer
 from core.journal.appender import BACKGROUND, DIRECT, FDATASYNC
 from core.journal.layout import BLOCK_BYTES_MAX
 from core.journal.writer import journal_row
@@ -269,7 +269,9 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
     with ExitStack() as stack:
 
         def put(owner: Any, **names: Any) -> None:
-            stack.enter_context(mock.patch.multiple(owner, **names))
+            for name, twin in names.items():
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, twin)
 
         names = ("open", "close", "pwrite", "write", "posix_fallocate", "fsync", "link", "rename")
         put(os, **{name: getattr(calls, name) for name in (*names, "unlink", "rmdir", "mkdir")})
@@ -278,6 +280,7 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
         put(writer, versions=lambda: VERSIONS, boot_id=boot)
         put(create, versions=lambda: VERSIONS)
         put(scanner, BATCH_SLOTS=WALK_SLOTS)
+        put(content, mmap=SimpleNamespace(**{**vars(mmap), "mmap": _memory}))
         put(contents, threading=SimpleNamespace(Thread=ThreadAtOnce))
         put(verify, read_ahead=iter)
         put(recovery, boot_id=boot)
@@ -287,6 +290,11 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
             put(appender, pwrite=calls.address_pwrite, fdatasync=calls.fdatasync)
             put(appender, nanosleep=lambda _ns: 0)
         yield calls
+
+
+def _memory(fd: int, size: int, **given: Any) -> mmap.mmap | bytearray:
+    """As mmap.mmap; what is no file comes from the heap, whose pages are there already."""
+    return mmap.mmap(fd, size, **given) if fd >= 0 else bytearray(size)
 
 
 def _content(path: Any) -> bytes:

@@ -3,13 +3,14 @@ and ``pathlib`` would parse each of them hundreds of times."""
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import PosixPath
 
 Key = str | os.PathLike[str]
 
 
 class KnownPath(PosixPath):
-    """As a PosixPath; ``path / name`` and ``path.parent`` give the same object each time."""
+    """As a PosixPath; ``path / name`` gives the same object each time."""
 
     def __truediv__(self, key: Key) -> "KnownPath":
         known: dict[Key, KnownPath] = self.__dict__
@@ -19,7 +20,15 @@ class KnownPath(PosixPath):
         return found
 
     def __fspath__(self) -> str:
-        return self.__str__()
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        return str(self)
+
+    def exists(self, **given: bool) -> bool:
+        """As of a path, of which nobody forbids to ask."""
+        return os.path.exists(self._text) if not given else super().exists(**given)
 
     def iterdir(self) -> Iterator["KnownPath"]:
         """As of a path."""
