@@ -44,12 +44,14 @@ class NoThread:
 class ThreadAtOnce(NoThread):
     """A reader's thread whose work is done when it is started."""
 
-    def __init__(self, *, target: Callable[..., None], args: tuple[Any, ...], **_given: Any) -> None:
-        self._work = lambda: target(*args)
+    def __init__(
+        self, *, target: Callable[..., None], args: tuple[Any, ...], **_given: Any
+    ) -> None:
+        self._target, self._args = target, args
 
     def start(self) -> None:
         """Do it."""
-        self._work()
+        self._target(*self._args)
 
 
 class Calls:

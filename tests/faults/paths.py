@@ -2,7 +2,7 @@
 and ``pathlib`` would parse each of them hundreds of times."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import cached_property
 from pathlib import PosixPath
 
@@ -13,14 +13,17 @@ class KnownPath(PosixPath):
     """As a PosixPath; ``path / name`` gives the same object each time."""
 
     def __truediv__(self, key: Key) -> "KnownPath":
-        known: dict[Key, KnownPath] = self.__dict__
-        found = known.get(key)
+        found = self._below.get(key)
         if found is None:
-            found = known[key] = super().__truediv__(key)
+            found = self._below[key] = super().__truediv__(key)
         return found
 
     def __fspath__(self) -> str:
         return self._text
+
+    @cached_property
+    def _below(self) -> dict[Key, "KnownPath"]:
+        return {}
 
     @cached_property
     def _text(self) -> str:
@@ -30,7 +33,7 @@ class KnownPath(PosixPath):
         """As of a path, of which nobody forbids to ask."""
         return os.path.exists(self._text) if not given else super().exists(**given)
 
-    def iterdir(self) -> Iterator["KnownPath"]:
+    def iterdir(self) -> Generator["KnownPath", None, None]:
         """As of a path."""
         for name in os.listdir(self):
             yield self / name

@@ -1,7 +1,8 @@
 """The campaign of simulated crashes: ``python -m tests.faults.simulated --histories N --seed S``.
 
 History number i of seed S is made from the number S * 2^32 + i alone; ``--history I`` runs just
-that one, ``--first I`` begins there.  Ends with exit code 1 when a promise was broken, and says in which history.
+that one, ``--first I`` begins there.  Ends with exit code 1 when a promise was broken, and says in
+which history.
 """
 # ruff: noqa: T201
 
