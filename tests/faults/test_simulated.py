@@ -247,7 +247,7 @@ def test_after_a_loss_sequences_jump_also_when_the_next_start_is_in_sync(
 ) -> None:
     """It seals and makes a segment of its own, which knows nothing of a loss, before it fences."""
     between = 0
-    for step in STEPS:
+    for step in STEPS if MODE_NAME == "release" else range(15, 20):
         script.config = RELAXED_CONFIG
         script.start()
         script.blocks(3)
@@ -262,7 +262,7 @@ def test_after_a_loss_sequences_jump_also_when_the_next_start_is_in_sync(
         assert script.recovery is not None
         assert script.recovery.next_sequence > script.high
         script.fall(None, power=False)
-    assert between > 1 or MODE_NAME != "release"
+    assert between > 1
 
 
 @relaxed
