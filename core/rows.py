@@ -21,9 +21,7 @@ UNIT_SHIFT: Final = 5
 UNIT_BYTES: Final = 1 << UNIT_SHIFT
 
 LINK: Final = record(
-    "link; the first half unit of a level and of an order",
-    16,
-    [("next", "<i4"), ("prev", "<i4"), ("shown", "<i8")],
+    "link; where a level and an order begin", 8, [("next", "<i4"), ("prev", "<i4")]
 )
 
 LEVEL: Final = record(
@@ -45,11 +43,11 @@ ORDER: Final = record(
     [
         ("next", "<i4"),  # Newer order of the level; free list and nothing else when not resting.
         ("prev", "<i4"),
-        ("shown", "<i8"),  # Lots in the book; the order quantity once the order has ended.
         ("level", "<i4"),  # Unit of its level; 0 when not resting.
-        ("account", "<i4"),
+        ("extra", "<i4"),  # Kept: row of stop, iceberg, group, expiry terms.
         ("order_id", "<i8"),
         ("price", "<i8"),
+        ("shown", "<i8"),  # Lots in the book; the order quantity once the order has ended.
         ("leaves", "<i8"),
         ("cum", "<i8"),
         ("cum_notional", "<i8"),
@@ -57,33 +55,33 @@ ORDER: Final = record(
 )
 
 COLD: Final = record(
-    "order, cold half",
+    "order, cold half; who and what stand as in the second half of an event, which is copied whole",
     128,
     [
-        ("client_order_id", "u1", (36,)),
+        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
+        ("account_prev", "<i4"),
+        ("id_record", "<i4"),  # Of its current client order id; 0: none.
         ("session", "<u4"),
+        ("account", "<i4"),
         ("instrument", "<i4"),
         ("side", "u1"),
         ("order_type", "u1"),
         ("time_in_force", "u1"),
         ("self_trade", "u1"),
+        ("client_order_id", "u1", (36,)),
+        # The second cache line: money and times.
         ("status", "u1"),
         ("flags", "u1"),
         ("end_reason", "<u2"),
-        ("id_record", "<i4"),  # Of its current client order id; 0: none.
-        ("account_next", "<i4"),  # Open orders of the account, ascending by order id (slots).
-        ("account_prev", "<i4"),
-        # The second cache line: money and times.
+        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("hold_fee", "<i8"),  # LIMIT BUY: fee part of the hold.  MARKET BUY: all of the hold.
         ("hold_lots", "<i8"),  # Kept: BINARY, opposite lots reserved.
         ("last_price", "<i8"),
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("session_next", "<i4"),  # Kept: open orders of the session.
         ("session_prev", "<i4"),
-        ("extra", "<i4"),  # Kept: row of stop, iceberg, group, expiry terms.
     ],
 )
 
@@ -342,6 +340,7 @@ STATE: Final = record(
 COUNTERS_AT: Final = offset_of(STATE, "sequence")
 ID_KEY_AT: Final = offset_of(STATE, "id_key")
 COLD_CLIENT_ORDER_ID_AT: Final = offset_of(COLD, "client_order_id")
+COLD_SESSION_AT: Final = offset_of(COLD, "session")
 
 state_at = pointer(STATE, "state")
 level_at = pointer(LEVEL, "arena")

@@ -229,7 +229,7 @@ def order(state: State, slot: int) -> Row:
     return {
         "order_id": int(hot["order_id"]),
         "client_order_id": text(row["client_order_id"]),
-        "account": int(hot["account"]),
+        "account": int(row["account"]),
         "instrument": int(row["instrument"]),
         "side": int(row["side"]),
         "order_type": int(row["order_type"]),

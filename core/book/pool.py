@@ -71,7 +71,7 @@ def find_order(state: Record, order_id: int, account: int) -> int:
     if order_id <= 0 or slot == 0 or slot > state.slots_used:
         return 0
     order = order_row(state, slot)
-    if order.order_id != order_id or order.account != account:
+    if order.order_id != order_id or cold_row(state, slot).account != account:
         return 0
     return slot
 

@@ -50,7 +50,7 @@ def check_holds(state: Any, orders: Array, cold: Array, open_slots: Array) -> No
         order, row = orders[slot], cold[slot]
         terms = instruments[int(row["instrument"])]
         position = positions[int(row["position"])]
-        assert int(position["account"]) == int(order["account"])
+        assert int(position["account"]) == int(row["account"])
         leaves = int(order["leaves"])
         if int(row["side"]) == BUY:
             notional = int(order["price"]) * leaves * int(terms["multiplier"])

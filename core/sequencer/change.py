@@ -25,7 +25,7 @@ from core.reasons import Reason
 from core.risk import holds, ids, text
 from core.rows import account_row, cold_row, id_record_row, instrument_row, order_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
-from core.sequencer.events import bare_event, order_event, reserve
+from core.sequencer.events import bare_event, reserve, resting_event
 from core.sequencer.life import end_open
 
 cancel_at = pointer(CANCEL)
@@ -127,7 +127,7 @@ def take_back(state: Record, slot: int, reason: int) -> None:
     """Take an open order out of the book, release its hold, and say so."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    event = order_event(state, ORDER_CANCELED, 0, order, cold)
+    event = resting_event(state, ORDER_CANCELED, 0, order, cold)
     event.qty = order.leaves
     event.leaves = order.shown
     event.reason = reason
@@ -178,7 +178,7 @@ def reduce_slot(state: Record, slot: int, qty: int) -> None:
     queue.reduce(state, slot, qty)
     order.leaves -= qty
     cold.updated_ns = state.timestamp_ns
-    event = order_event(state, ORDER_REDUCED, 0, order, cold)
+    event = resting_event(state, ORDER_REDUCED, 0, order, cold)
     event.qty = qty
 
 

@@ -65,7 +65,7 @@ def check_account_lists(state: State, orders: Array, cold: Array, open_slots: Ar
         slot, before, ids = int(accounts[account]["open_head"]), 0, []
         while slot:
             assert int(cold[slot]["account_prev"]) == before, "account list is torn"
-            assert int(orders[slot]["account"]) == account, "order is in a foreign list"
+            assert int(cold[slot]["account"]) == account, "order is in a foreign list"
             ids.append(int(orders[slot]["order_id"]))
             seen.append(slot)
             before, slot = slot, int(cold[slot]["account_next"])

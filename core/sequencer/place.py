@@ -9,6 +9,7 @@ from core.layout import offset_of
 from core.memory import Record, load_i32, product_exceeds
 from core.messages import (
     BUY,
+    CLIENT_ORDER_ID_AT,
     GTC,
     GTD,
     IOC,
@@ -21,6 +22,7 @@ from core.messages import (
     PLACE,
     RESTS,
     SELL,
+    SELL_SIDE,
     STATUS_EXPIRED,
     STATUS_FILLED,
     STP_DECREMENT,
@@ -38,7 +40,7 @@ from core.rows import (
     position_row,
 )
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject
-from core.sequencer.events import order_event
+from core.sequencer.events import bare_event, order_event
 from core.sequencer.life import accept, end, open_order
 from core.sequencer.sweep import sweep
 
@@ -235,8 +237,12 @@ def enter(state: Record, command: int, flags: int) -> int:
     order = order_row(state, slot)
     if state.record != 0:
         id_record_row(state, state.record).order_id = order.order_id
-    event = order_event(state, ORDER_ACCEPTED, flags, order, cold_row(state, slot))
+    event = bare_event(state, ORDER_ACCEPTED, place, command + CLIENT_ORDER_ID_AT)
+    event.flags = flags | (place.side & SELL_SIDE)
+    event.order_id = order.order_id
+    event.price = place.price
     event.qty = place.qty
+    event.leaves = place.qty
     event.cum = held
     event.cum_notional = place.order_type | (place.time_in_force << 8)
     return slot
@@ -263,7 +269,7 @@ def rest_or_end(state: Record, slot: int) -> None:
         if order.cum > 0:
             rested(state, slot)
         orders.rest(state, slot)
-        open_order(state, order.account, slot)
+        open_order(state, cold.account, slot)
         return
     if state.risk != 0:
         holds.release(state, instrument_row(state, cold.instrument), order, cold)

@@ -154,7 +154,7 @@ def write_order(state: Record, slot: int, address: int) -> None:
     reply.created_ns = cold.created_ns
     reply.updated_ns = cold.updated_ns
     reply.sequence = state.sequence
-    reply.account = order.account
+    reply.account = cold.account
     reply.instrument = cold.instrument
     reply.order_session = cold.session
     reply.end_reason = cold.end_reason
@@ -178,7 +178,8 @@ def answer_order(state: Record, query: Record, replies: int) -> None:
         return
     order = order_row(state, slot)
     if order.order_id == query.order_id:
-        if query.account == 0 or order.account == query.account:
+        owner = cold_row(state, slot).account
+        if query.account == 0 or query.account == owner:  # noqa: PLR1714
             reply.reason = 0
             write_order(state, slot, replies)
         return
@@ -247,11 +248,10 @@ def first_after(state: Record, account: int, cursor: int) -> int:
     order of the cursor is still open, else from the oldest."""
     slot = cursor & ORDER_SLOT_MASK
     if cursor > 0 and 0 < slot <= state.slots_used:
-        order = order_row(state, slot)
-        if order.order_id == cursor and order.account == account:
-            cold = cold_row(state, slot)
-            if cold.status == STATUS_OPEN:
-                return cold.account_next  # type: ignore[no-any-return]
+        cold = cold_row(state, slot)
+        same = order_row(state, slot).order_id == cursor and cold.account == account
+        if same and cold.status == STATUS_OPEN:
+            return cold.account_next  # type: ignore[no-any-return]
     slot = account_row(state, account).open_head
     while slot != 0 and order_row(state, slot).order_id <= cursor:
         slot = cold_row(state, slot).account_next

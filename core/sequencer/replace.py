@@ -33,7 +33,7 @@ from core.rows import (
 )
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
 from core.sequencer.change import find_target, remember_target, target_form
-from core.sequencer.events import order_event
+from core.sequencer.events import order_event, resting_event
 from core.sequencer.life import end_open
 from core.sequencer.place import check_terms, rested
 from core.sequencer.sweep import sweep
@@ -122,7 +122,7 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     if reason != 0 or keeps_priority(state, slot, price, leaves):
         return reason
     if state.risk != 0:
-        free = holds.available_for(state, order.account, cold.instrument, cold.side)
+        free = holds.available_for(state, cold.account, cold.instrument, cold.side)
         more = new_hold(terms, cold.side, price, leaves) - holds.hold_of(terms, order, cold)
         if more > free:
             buying = cold.side == BUY
@@ -234,7 +234,7 @@ def replaced_from(state: Record, slot: int, shown: int, held: int) -> Record:
     """REPLACED_FROM: what left the book, to the session of the order; the caller sets the old
     quantity, and the old price where it changed."""
     order = order_row(state, slot)
-    event = order_event(state, REPLACED_FROM, 0, order, cold_row(state, slot))
+    event = resting_event(state, REPLACED_FROM, 0, order, cold_row(state, slot))
     event.leaves = shown
     event.fee = held
     return event

@@ -6,7 +6,7 @@ from core.memory import Record
 from core.messages import BUY, FILL, MAKER, MARKET, STATUS_FILLED
 from core.risk import settle
 from core.rows import balance_row, bookside_row, cold_row, instrument_row, order_row, slot_of_unit
-from core.sequencer.events import order_event, reserve
+from core.sequencer.events import order_event, reserve, resting_event
 from core.sequencer.life import end_open
 
 
@@ -86,7 +86,12 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
 @inlined
 def write_fill(state: Record, slot: int, flags: int, fill: int, price: int, fee: int) -> None:
     """The FILL event of one side."""
-    event = order_event(state, FILL, flags, order_row(state, slot), cold_row(state, slot))
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    if flags == MAKER:
+        event = resting_event(state, FILL, flags, order, cold)
+    else:
+        event = order_event(state, FILL, flags, order, cold)
     event.price = price
     event.qty = fill
     event.fee = fee
