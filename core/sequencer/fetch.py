@@ -14,7 +14,7 @@ from typing import Final
 from core import table
 from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, SLOT_BYTES
 from core.jit import inlined, kernel, stay_apart
-from core.memory import Record, load_i64, prefetch
+from core.memory import Record, load_i64, prefetch, store_i64
 from core.messages import BUY, CLIENT_ORDER_ID_AT
 from core.risk.accounts import PAIR_SHIFT
 from core.risk.ids import bucket_of
@@ -23,18 +23,21 @@ from core.rows import (
     COLD_SHIFT,
     PAGE_SHIFT,
     UNIT_SHIFT,
+    account_at,
     bookside_at,
     cold_at,
+    level_at,
     order_at,
     position_at,
 )
 from core.sequencer.admit import place_at, replace_at
 
 FETCH_SLOTS: Final = 32
-FETCH_ABOVE: Final = 256  # Open orders.  Fewer, and all of it is in the second-level cache.
+FETCH_ABOVE: Final = 2_048  # Open orders.  Fewer, and all of it is in the second-level cache.
 IDS_ABOVE: Final = 4_096  # Ids; each is in a line of its own.
 POSITIONS_ABOVE: Final = 1_024
 LINE_BYTES: Final = 64
+ID_RECORD_SHIFT: Final = 6
 NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
 
 
@@ -82,21 +85,18 @@ def position_entry(state: Record, command: int) -> int:
 
 @inlined
 def fetch_book(state: Record, start: int, end: int) -> None:
-    """Rows of accounts and targets; then the levels that the targets leave and those that prices
-    lead to.
-
-    Only what is loaded: a store that finds its line missing keeps nobody waiting, so neighbours in
-    a list, which are only written to, are not asked for.
-    """
+    """Accounts, targets and their neighbours, levels."""
+    note = state.scratch
     for command in range(start, end, SLOT_BYTES):
-        slot = target_of(state, command)
-        cold = state.cold + (slot << COLD_SHIFT)
-        prefetch(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
-        prefetch(cold)
-        prefetch(cold + LINE_BYTES)
-        prefetch(state.accounts + account_of(state, command) * 128)
+        store_i64(note, fetch_rows(state, command))
+        note += 8
+    note = state.scratch
     for command in range(start, end, SLOT_BYTES):
-        fetch_levels(state, command)
+        store_i64(note, fetch_neighbours(state, command, load_i64(note)))
+        note += 8
+    for place in range(state.scratch, note, 8):
+        level = level_at(state.arena + (load_i64(place) << UNIT_SHIFT))
+        prefetch(state.arena + (level.prev << UNIT_SHIFT))
 
 
 @inlined
@@ -113,21 +113,62 @@ def account_of(state: Record, command: int) -> int:
 
 
 @inlined
-def fetch_levels(state: Record, command: int) -> None:
-    """The level of the target, and that of the command's price on the target's side, or on its own
-    where it names no order.  Where two pages share a hash entry it may be another level."""
+def bookside_of(state: Record, command: int) -> int:
+    """Side of a new order's price; that of a replace is not known from the command."""
     place = place_at(command)
+    known = 0 < place.instrument <= state.instruments_used
+    return 2 * place.instrument + ((place.side - BUY) & 1) if known else 0
+
+
+@inlined
+def bucket(state: Record, command: int) -> int:
+    """Address of the entry where the probe for a price's page begins."""
+    bookside = bookside_of(state, command)
+    key = place_at(command).price ^ bookside_at(state.booksides + bookside * 64).flip
+    page_key = (bookside << PAGE_INDEX_BITS) | (key >> PAGE_BITS)
+    return table.home(state.page_table, state.page_mask, page_key)
+
+
+@inlined
+def fetch_rows(state: Record, command: int) -> int:
+    """What follows from the command alone: account, target, the entry of its price's page, whose
+    address is returned."""
+    entry = bucket(state, command)
+    slot = target_of(state, command)
+    prefetch(state.accounts + account_of(state, command) * 128)
+    prefetch(entry)
+    prefetch(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
+    prefetch(state.cold + (slot << COLD_SHIFT))
+    prefetch(state.cold + (slot << COLD_SHIFT) + LINE_BYTES)
+    return entry
+
+
+@inlined
+def fetch_neighbours(state: Record, command: int, entry: int) -> int:
+    """The level where a new order may come to rest, whose unit is returned, and its account's
+    newest open order; the neighbours of the target, at its level and among its account's orders.
+
+    Where two pages share the entry it may be the level of another price.
+    """
+    unit = (load_i64(entry + 8) << PAGE_BITS) | (level_bits(state, command))
+    prefetch(state.arena + (unit << UNIT_SHIFT))
+    prefetch(state.pages + ((unit >> PAGE_BITS) << PAGE_SHIFT))
+    account = account_at(state.accounts + account_of(state, command) * 128)
+    prefetch(state.cold + (account.open_tail << COLD_SHIFT))
     slot = target_of(state, command)
     order = order_at(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
     cold = cold_at(state.cold + (slot << COLD_SHIFT))
     prefetch(state.arena + (order.level << UNIT_SHIFT))
-    instrument = cold.instrument if slot != 0 else place.instrument
-    instrument = instrument if 0 < instrument <= state.instruments_used else 0
-    ask = ((cold.side if slot != 0 else place.side) - BUY) & 1
-    bookside = 2 * instrument + ask
-    key = place.price ^ bookside_at(state.booksides + bookside * 64).flip
-    page_key = (bookside << PAGE_INDEX_BITS) | (key >> PAGE_BITS)
-    entry = table.home(state.page_table, state.page_mask, page_key)
-    unit = (load_i64(entry + 8) << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
-    prefetch(state.arena + (unit << UNIT_SHIFT))
-    prefetch(state.pages + ((unit >> PAGE_BITS) << PAGE_SHIFT))
+    prefetch(state.arena + (order.next << UNIT_SHIFT))
+    prefetch(state.arena + (order.prev << UNIT_SHIFT))
+    prefetch(state.cold + (cold.account_next << COLD_SHIFT))
+    prefetch(state.cold + (cold.account_prev << COLD_SHIFT))
+    prefetch(state.id_records + (cold.id_record << ID_RECORD_SHIFT))
+    return unit
+
+
+@inlined
+def level_bits(state: Record, command: int) -> int:
+    """Place of a price's level in its page; the flip of an ask turns every bit of it."""
+    place = place_at(command)
+    return (place.price ^ -((place.side - BUY) & 1)) & (PAGE_LEVELS - 1)

@@ -179,7 +179,7 @@ def answer_order(state: Record, query: Record, replies: int) -> None:
     order = order_row(state, slot)
     if order.order_id == query.order_id:
         owner = cold_row(state, slot).account
-        if query.account == 0 or query.account == owner:  # noqa: PLR1714
+        if query.account == 0 or query.account == owner:
             reply.reason = 0
             write_order(state, slot, replies)
         return
