@@ -32,19 +32,29 @@ REDUCE_ORDER: Final = 4
 MASS_CANCEL: Final = 5
 CREATE_ASSET: Final = 10
 CREATE_INSTRUMENT: Final = 11
-UPDATE_INSTRUMENT: Final = 12  # Kept: phases, fees, bands.
-SETTLE_INSTRUMENT: Final = 13  # Kept.
+UPDATE_INSTRUMENT: Final = 12  # Phase, fees, limits, bands, ticks: see CHANGE_*.
+SETTLE_INSTRUMENT: Final = 13
 CREATE_ACCOUNT: Final = 20
-UPDATE_ACCOUNT: Final = 21  # Kept: limits, suspension, self-trade default.
+UPDATE_ACCOUNT: Final = 21  # Suspension, self-trade default.
 DEPOSIT: Final = 22
 WITHDRAW: Final = 23
-TRANSFER: Final = 24  # Kept.
-KILL_SWITCH: Final = 25  # Kept.
-SESSION_OPENED: Final = 30  # Kept: cancel on disconnect.
-SESSION_CLOSED: Final = 31  # Kept.
-GATEWAY_LOST: Final = 32  # Kept.
-TIME: Final = 40  # Kept: deadlines.
-OUTSIDE_EXECUTION: Final = 50  # Kept: 50-59, matched outside.
+TRANSFER: Final = 24
+KILL_SWITCH: Final = 25
+SET_LIMITS: Final = 26
+SESSION_OPENED: Final = 30
+SESSION_CLOSED: Final = 31
+GATEWAY_LOST: Final = 32
+DEAD_MAN: Final = 33
+TIME: Final = 40  # From the sequencer: what is due happens now.
+BUST_TRADE: Final = 41
+CORRECT_TRADE: Final = 42
+OUTSIDE_ACKNOWLEDGED: Final = 50  # 50-59: what became of orders that are matched outside.
+OUTSIDE_FILLED: Final = 51
+OUTSIDE_CANCELED: Final = 52
+OUTSIDE_REJECTED: Final = 53
+OUTSIDE_BUSTED: Final = 54
+OUTSIDE_CORRECTED: Final = 55
+OUTSIDE_SETTLED: Final = 56
 WORKFLOW_OUTCOME: Final = 70  # Kept: 70-79, wallet and workflow outcomes.
 
 # Query kinds: never journaled, answered into the reply ring.
@@ -61,41 +71,69 @@ QUERY_ACCOUNT: Final = 136  # By name.
 QUERY_SESSION: Final = 137
 QUERY_FEES: Final = 138  # Balances of the fees account.
 QUERY_STATE: Final = 139  # NAME_REPLY: id = sequence, name = the state hash, 32 hex digits.
+QUERY_STATS: Final = 140  # STATS_REPLY: an instrument's day.
+QUERY_TEST_ORDER: Final = 141  # A PLACE_ORDER of this kind: what would become of it, and its hold.
+QUERY_LIMITS: Final = 142  # LIMITS_REPLY: of an account, or in an instrument.
 
 # Order terms.
 BUY: Final = 1
 SELL: Final = 2
 LIMIT: Final = 1
 MARKET: Final = 2
-STOP: Final = 3  # Kept.
-STOP_LIMIT: Final = 4  # Kept.
-TRAILING_STOP: Final = 5  # Kept.
+STOP: Final = 3
+STOP_LIMIT: Final = 4
+TRAILING_STOP: Final = 5
 GTC: Final = 1
 IOC: Final = 2
-FOK: Final = 3  # Kept.
-DAY: Final = 4  # Kept.
-GTD: Final = 5  # Kept.
+FOK: Final = 3
+DAY: Final = 4
+GTD: Final = 5
 STP_NONE: Final = 0
-STP_CANCEL_TAKER: Final = 1  # Kept: 1-4.
+STP_CANCEL_TAKER: Final = 1
 STP_CANCEL_MAKER: Final = 2
 STP_CANCEL_BOTH: Final = 3
 STP_DECREMENT: Final = 4
 QTY_TOTAL: Final = 0  # A replace's qty is the new order quantity, or the new open quantity.
 QTY_LEAVES: Final = 1
 RESTRICT_NONE: Final = 0
-RESTRICT_ONLY_NEW: Final = 1  # Kept.
-RESTRICT_ONLY_PARTIALLY_FILLED: Final = 2  # Kept.
+RESTRICT_ONLY_NEW: Final = 1
+RESTRICT_ONLY_PARTIALLY_FILLED: Final = 2
 
 # Command flags.
-POST_ONLY: Final = 1  # Kept: 1-8 on PLACE_ORDER.
+POST_ONLY: Final = 1  # 1-8 on PLACE_ORDER; they are the order's flags in its row.
 REDUCE_ONLY: Final = 2
 SLIDE: Final = 4
+TRAIL_BPS: Final = 8
+TRIGGERED: Final = 16  # In the row only.
+CANCEL_OPEN: Final = 1  # UPDATE_ACCOUNT.
+CANCEL_ON_DISCONNECT: Final = 1  # SESSION_OPENED.
+OUTSIDE_MAKER: Final = 1  # OUTSIDE_FILLED.
+
+# What UPDATE_INSTRUMENT changes.
+CHANGE_PHASE: Final = 1
+CHANGE_FEES: Final = 2
+CHANGE_QTY: Final = 4
+CHANGE_NOTIONAL: Final = 8
+CHANGE_PRICES: Final = 16
+CHANGE_BAND: Final = 32
+CHANGE_MAX_AGE: Final = 64
+CHANGE_DAY_END: Final = 128
+CHANGE_TICK: Final = 256
+CHANGE_LOT: Final = 512
+CHANGE_TICK_TABLE: Final = 1024
+CHANGE_SHORT: Final = 2048
+CHANGE_CLEARING: Final = 4096
+# What UPDATE_ACCOUNT changes.
+CHANGE_STATUS: Final = 1
+CHANGE_SELF_TRADE: Final = 2
+ACCOUNT_ACTIVE: Final = 1
+ACCOUNT_SUSPENDED: Final = 2
 
 # Instruments.
 SPOT: Final = 1
-BINARY: Final = 2  # Kept.
+BINARY: Final = 2
 MATCHED_HERE: Final = 1
-MATCHED_OUTSIDE: Final = 2  # Kept.
+MATCHED_OUTSIDE: Final = 2
 PHASE_PRE_OPEN: Final = 1
 PHASE_AUCTION: Final = 2
 PHASE_OPEN: Final = 3
@@ -118,8 +156,8 @@ ORDER_REPLACED: Final = 8
 REPLACED_FROM: Final = 9
 CANCEL_ACCEPTED: Final = 10
 MASS_CANCELED: Final = 11
-ORDER_REFILLED: Final = 12  # Kept: icebergs.
-ORDER_TRIGGERED: Final = 13  # Kept: stops.
+ORDER_REFILLED: Final = 12
+ORDER_TRIGGERED: Final = 13
 ORDER_REPEATED: Final = 14  # The same id and payload again: the order as it is now.
 COMMAND_REJECTED: Final = 15
 COMMAND_REPEATED: Final = 16  # The same id and payload of a command that is no order.
@@ -128,9 +166,20 @@ INSTRUMENT_CREATED: Final = 21
 INSTRUMENT_TERMS: Final = 22
 ACCOUNT_CREATED: Final = 23
 LEDGER: Final = 24
-SESSION_EVENT: Final = 30  # Kept: 30-34.
-ORDER_ROUTE_REQUESTED: Final = 50  # Kept: 50-59.
-EXEC_RECORDED: Final = 51  # Kept.
+INSTRUMENT_UPDATED: Final = 25
+INSTRUMENT_SETTLED: Final = 26
+ACCOUNT_UPDATED: Final = 27
+KILL_SWITCH_SET: Final = 28
+LIMITS_SET: Final = 29
+SESSION_EVENT: Final = 30
+DEAD_MAN_SET: Final = 31
+TIME_PASSED: Final = 32
+CLEARED: Final = 33
+SETTLEMENT: Final = 34
+TRADE_BUSTED: Final = 35
+TRADE_CORRECTED: Final = 36
+ORDER_ROUTE_REQUESTED: Final = 50
+EXEC_RECORDED: Final = 51
 WALLET_CALL_REQUESTED: Final = 70  # Kept: 70-79.
 
 # Event flags.
@@ -149,7 +198,8 @@ STATUS_FILLED: Final = 2
 STATUS_CANCELED: Final = 3
 STATUS_EXPIRED: Final = 4
 STATUS_REJECTED: Final = 5
-STATUS_PENDING: Final = 6  # Kept: stops not yet triggered, outside orders not yet acknowledged.
+STATUS_PENDING: Final = 6  # A stop that was not triggered yet.
+STATUS_ROUTED: Final = 7  # Asked for outside, not acknowledged yet.
 
 PREFIX: Final[list[Field]] = [
     ("sequence", "<i8"),  # Given by the sequencer; 0 in the inbound ring.
@@ -244,13 +294,13 @@ MASS: Final = record(
         ("reserved_1", "u1", (3,)),
         ("reserved_2", "<i8", (2,)),
         ("expire_after_ns", "<i8"),
-        ("filter_session", "<i8"),  # Kept.
+        ("filter_session", "<i8"),  # Slot 2, if there is one: PLACE_SLOT_2, its tag a filter.
         ("reserved_3", "<i8"),
     ],
 )
 
 MONEY: Final = record(
-    "deposit, withdraw; slot 2: PAYMENT_REFERENCE, may be left out",
+    "deposit, withdraw, transfer; slot 2: PAYMENT_REFERENCE, may be left out",
     SLOT_BYTES,
     [
         *PREFIX,
@@ -259,7 +309,7 @@ MONEY: Final = record(
         ("amount", "<i8"),
         ("reserved_1", "<i8"),
         ("expire_after_ns", "<i8"),
-        ("counter_account", "<i8"),  # Kept: transfers.
+        ("counter_account", "<i8"),  # TRANSFER: who receives.
         ("reserved_2", "<i8"),
     ],
 )
@@ -280,7 +330,7 @@ NEW_ACCOUNT: Final = record(
     [
         *PREFIX,
         ("name", "u1", (NAME_BYTES,)),  # 1-36 characters 0x21-0x7E, unique.
-        ("self_trade", "u1"),
+        ("self_trade", "u1"),  # Default of its orders.
         ("roles", "u1"),  # Kept.
         ("reserved_1", "u1", (2,)),
         ("owner", "<i8"),  # Kept: the account that orchestrates this one.
@@ -316,24 +366,147 @@ NEW_INSTRUMENT: Final = record(
         ("quote_asset", "<i4"),
         ("maker_ppm", "<i4"),
         ("taker_ppm", "<i4"),
-        ("payout", "<i8"),  # Kept: BINARY, quote units per lot.
+        ("payout", "<i8"),  # BINARY: quote units per lot.
     ],
 )
 
 NEW_INSTRUMENT_SLOT_2: Final = record(
-    "create instrument, slot 2; 0 means no limit",
+    "create or update instrument, slot 2; 0 means no limit",
     SLOT_BYTES,
     [
         ("qty_min", "<i8"),
         ("qty_max", "<i8"),
         ("notional_min", "<i8"),
         ("notional_max", "<i8"),
-        ("price_min", "<i8"),  # Kept: band.
+        ("price_min", "<i8"),
         ("price_max", "<i8"),
-        ("max_age_ns", "<i8"),  # Kept.
+        ("max_age_ns", "<i8"),
         ("phase", "u1"),
-        ("reserved_1", "u1", (7,)),
-        ("reserved_2", "<i8", (8,)),
+        ("reserved_1", "u1", (3,)),
+        ("band_ppm", "<i4"),
+        ("reference_price", "<i8"),
+        ("day_end_ns", "<i8"),  # Time of the UTC day.
+        ("short_ppm", "<i8"),  # Collateral of a short sale besides its proceeds; 0: none allowed.
+        ("clearing_ns", "<i8"),
+        ("reserved_2", "<i8", (4,)),
+    ],
+)
+
+TICK_BANDS: Final = 4
+TICK_TABLE: Final = record(
+    "create or update instrument, slot 3: prices from ``from`` on are multiples of ``step``",
+    SLOT_BYTES,
+    [
+        ("start", "<i8", (TICK_BANDS,)),  # Ascending, the first is 0; 0 after it: unused.
+        ("step", "<i8", (TICK_BANDS,)),
+        ("reserved", "<i8", (8,)),
+    ],
+)
+
+CHANGED_INSTRUMENT: Final = record(
+    "update instrument, slot 1; slot 2: NEW_INSTRUMENT_SLOT_2, slot 3: TICK_TABLE",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),  # Empty.
+        ("tick_scale", "u1"),
+        ("lot_scale", "u1"),
+        ("reserved_1", "u1", (2,)),
+        ("changes", "<i8"),  # CHANGE_*.
+        ("tick", "<i8"),
+        ("lot", "<i8"),
+        ("maker_ppm", "<i4"),
+        ("taker_ppm", "<i4"),
+        ("reserved_2", "<i8"),
+    ],
+)
+
+ADMIN: Final = record(
+    "settle instrument, update account, kill switch, sessions, dead man, time",
+    SLOT_BYTES,
+    [
+        *PREFIX,  # instrument, account, session, gateway: whom it is about.
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # DEAD_MAN; else empty.
+        ("status", "u1"),  # UPDATE_ACCOUNT.
+        ("self_trade", "u1"),
+        ("is_on", "u1"),  # KILL_SWITCH.
+        ("reserved_1", "u1"),
+        ("changes", "<i8"),
+        ("price", "<i8"),  # SETTLE_INSTRUMENT.
+        ("expire_after_ns", "<i8"),
+        ("timeout_ns", "<i8"),  # DEAD_MAN; 0: none.
+        ("reserved_2", "<i8"),
+    ],
+)
+
+LIMIT_FIELDS: Final = (
+    "position_max",
+    "open_orders_max",
+    "exposure_max",
+    "orders_per_second",
+    "messages_per_fill",
+    "deviation_ppm",
+    "order_qty_max",
+    "order_notional_max",
+    "levels_max",
+    "short_max",
+)
+NEW_LIMITS: Final = record(
+    "set limits; 0: none.  Slot 1 of 2",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),
+        ("reserved_1", "u1", (4,)),
+        ("reserved_2", "<i8", (5,)),
+    ],
+)
+NEW_LIMITS_SLOT_2: Final = record(
+    "set limits, slot 2",
+    SLOT_BYTES,
+    [*((name, "<i8") for name in LIMIT_FIELDS), ("reserved", "<i8", (6,))],
+)
+
+TRADE: Final = record(
+    "bust or correct a trade, slot 1; slot 2: TRADE_SLOT_2",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # The trade: ``sequence.index``.
+        ("reserved_1", "u1", (4,)),
+        ("price", "<i8"),
+        ("qty", "<i8"),
+        ("new_price", "<i8"),  # CORRECT_TRADE.
+        ("new_qty", "<i8"),
+        ("reserved_2", "<i8"),
+    ],
+)
+TRADE_SLOT_2: Final = record(
+    "bust or correct a trade, slot 2",
+    SLOT_BYTES,
+    [
+        ("buyer", "<i4"),
+        ("seller", "<i4"),
+        ("buyer_order", "<i8"),
+        ("seller_order", "<i8"),
+        ("buyer_fee", "<i8"),
+        ("seller_fee", "<i8"),
+        ("reserved", "<i8", (11,)),
+    ],
+)
+
+OUTSIDE: Final = record(
+    "what happened outside, slot 1; slot 2: REFERENCE (exec id, source)",
+    SLOT_BYTES,
+    [
+        *PREFIX,  # flags: OUTSIDE_MAKER.
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # Empty.
+        ("reserved_1", "u1", (4,)),
+        ("price", "<i8"),
+        ("qty", "<i8"),
+        ("fee", "<i8"),
+        ("order_id", "<i8"),
+        ("cum", "<i8"),  # As the outside counts; 0: not said.
     ],
 )
 
@@ -556,6 +729,26 @@ COMMAND_NAMES: Final[dict[int, str]] = {
     CREATE_ACCOUNT: "CREATE_ACCOUNT",
     DEPOSIT: "DEPOSIT",
     WITHDRAW: "WITHDRAW",
+    UPDATE_INSTRUMENT: "UPDATE_INSTRUMENT",
+    SETTLE_INSTRUMENT: "SETTLE_INSTRUMENT",
+    UPDATE_ACCOUNT: "UPDATE_ACCOUNT",
+    TRANSFER: "TRANSFER",
+    KILL_SWITCH: "KILL_SWITCH",
+    SET_LIMITS: "SET_LIMITS",
+    SESSION_OPENED: "SESSION_OPENED",
+    SESSION_CLOSED: "SESSION_CLOSED",
+    GATEWAY_LOST: "GATEWAY_LOST",
+    DEAD_MAN: "DEAD_MAN",
+    TIME: "TIME",
+    BUST_TRADE: "BUST_TRADE",
+    CORRECT_TRADE: "CORRECT_TRADE",
+    OUTSIDE_ACKNOWLEDGED: "OUTSIDE_ACKNOWLEDGED",
+    OUTSIDE_FILLED: "OUTSIDE_FILLED",
+    OUTSIDE_CANCELED: "OUTSIDE_CANCELED",
+    OUTSIDE_REJECTED: "OUTSIDE_REJECTED",
+    OUTSIDE_BUSTED: "OUTSIDE_BUSTED",
+    OUTSIDE_CORRECTED: "OUTSIDE_CORRECTED",
+    OUTSIDE_SETTLED: "OUTSIDE_SETTLED",
 }
 EVENT_NAMES: Final[dict[int, str]] = {
     ORDER_ACCEPTED: "ORDER_ACCEPTED",
@@ -577,6 +770,22 @@ EVENT_NAMES: Final[dict[int, str]] = {
     INSTRUMENT_TERMS: "INSTRUMENT_TERMS",
     ACCOUNT_CREATED: "ACCOUNT_CREATED",
     LEDGER: "LEDGER",
+    ORDER_REFILLED: "ORDER_REFILLED",
+    ORDER_TRIGGERED: "ORDER_TRIGGERED",
+    INSTRUMENT_UPDATED: "INSTRUMENT_UPDATED",
+    INSTRUMENT_SETTLED: "INSTRUMENT_SETTLED",
+    ACCOUNT_UPDATED: "ACCOUNT_UPDATED",
+    KILL_SWITCH_SET: "KILL_SWITCH_SET",
+    LIMITS_SET: "LIMITS_SET",
+    SESSION_EVENT: "SESSION_EVENT",
+    DEAD_MAN_SET: "DEAD_MAN_SET",
+    TIME_PASSED: "TIME_PASSED",
+    CLEARED: "CLEARED",
+    SETTLEMENT: "SETTLEMENT",
+    TRADE_BUSTED: "TRADE_BUSTED",
+    TRADE_CORRECTED: "TRADE_CORRECTED",
+    ORDER_ROUTE_REQUESTED: "ORDER_ROUTE_REQUESTED",
+    EXEC_RECORDED: "EXEC_RECORDED",
 }
 
 

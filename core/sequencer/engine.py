@@ -20,7 +20,7 @@ from core.messages import (
     DEPOSIT,
     KILL_SWITCH,
     MASS_CANCEL,
-    OUTSIDE_EXECUTION,
+    OUTSIDE_ACKNOWLEDGED,
     PLACE_ORDER,
     REDUCE_ORDER,
     REPLACE_ORDER,
@@ -129,7 +129,7 @@ def is_kept(kind: int) -> bool:
         or TRANSFER <= kind <= KILL_SWITCH
         or SESSION_OPENED <= kind <= SESSION_OPENED + 2
         or kind == TIME
-        or OUTSIDE_EXECUTION <= kind < OUTSIDE_EXECUTION + 10
+        or OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
 
