@@ -10,7 +10,7 @@ import numpy as np
 from core.jit import entry
 from core.journal.dump import command_row
 from core.messages import COMMAND, SELL, STATUS_OPEN
-from core.rows import BALANCE, POSITION
+from core.records import BALANCE, POSITION
 from core.sequencer import invariants
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State

@@ -13,23 +13,8 @@ from core.jit import kernel
 from core.layout import record
 from core.memory import Record, address_of, pointer
 from core.messages import BUY, MARKET, STATUS_OPEN, text
-from core.rows import (
-    ACCOUNT,
-    ASSET,
-    BALANCE,
-    BOOKSIDE,
-    COLD,
-    INSTRUMENT,
-    LEVEL,
-    ORDER,
-    POSITION,
-    bookside_row,
-    cold_row,
-    level_row,
-    link_row,
-    order_row,
-    state_at,
-)
+from core.records import ACCOUNT, ASSET, BALANCE, BOOKSIDE, COLD, INSTRUMENT, LEVEL, ORDER, POSITION
+from core.rows import bookside_row, cold_row, level_row, link_row, order_row, state_at
 from core.sequencer.state import State
 
 Row = dict[str, Any]

@@ -9,7 +9,8 @@ from core.book.levels import find_page, next_level
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS
 from core.jit import kernel
 from core.messages import BUY
-from core.rows import BOOKSIDE, LEVEL, PAGE, bookside_row, state_at
+from core.records import BOOKSIDE, LEVEL, PAGE
+from core.rows import bookside_row, state_at
 
 Array = np.ndarray[Any, Any]
 

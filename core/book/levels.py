@@ -13,7 +13,8 @@ from core import table
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
 from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
-from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
+from core.records import UNIT_SHIFT
+from core.rows import bookside_row, level_at, level_row, page_row
 
 TIER_SHIFT: Final = 58
 LEVEL_MASK: Final = PAGE_LEVELS - 1

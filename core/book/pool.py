@@ -6,7 +6,8 @@ from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
 from core.jit import VERIFY, inlined
 from core.memory import Record, load_i32, prefetch_write, store_i32
 from core.messages import STATUS_FREE
-from core.rows import COLD_SHIFT, UNIT_SHIFT, cold_row, order_row
+from core.records import UNIT_SHIFT
+from core.rows import COLD_SHIFT, cold_row, order_row
 
 AHEAD_SLOTS: Final = 8
 COLD_BYTES: Final = 1 << COLD_SHIFT

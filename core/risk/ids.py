@@ -24,8 +24,9 @@ from core.memory import (
     wrap_add,
 )
 from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN
+from core.records import ID_KEY_AT
 from core.risk.text import same_text, text_hash
-from core.rows import ID_KEY_AT, cold_row, id_record_row, order_row
+from core.rows import cold_row, id_record_row, order_row
 
 BUCKET_SHIFT: Final = 6
 AHEAD_BYTES: Final = 8 * 64  # Records are asked for eight ahead.

@@ -6,8 +6,8 @@ import numpy as np
 
 from core.constants import PPM
 from core.messages import BUY
+from core.records import ASSET, BALANCE, INSTRUMENT, POSITION
 from core.risk.accounts import OUTSIDE_ACCOUNT
-from core.rows import ASSET, BALANCE, INSTRUMENT, POSITION
 
 Array = np.ndarray[Any, Any]
 

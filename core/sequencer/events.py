@@ -28,7 +28,7 @@ from core.messages import (
     SELL,
     SELL_SIDE,
 )
-from core.rows import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
+from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
 
 event_at = pointer(EVENT, "event")
 assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0

@@ -16,13 +16,13 @@ from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEV
 from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, load_i64, prefetch, store_i64
 from core.messages import BUY, CLIENT_ORDER_ID_AT
+from core.records import UNIT_SHIFT
 from core.risk.accounts import PAIR_SHIFT
 from core.risk.ids import bucket_of
 from core.risk.text import text_hash
 from core.rows import (
     COLD_SHIFT,
     PAGE_SHIFT,
-    UNIT_SHIFT,
     account_at,
     bookside_at,
     cold_at,

@@ -11,8 +11,8 @@ import numpy as np
 from core import memory
 from core.book import invariants as book
 from core.messages import STATUS_FREE, STATUS_OPEN
+from core.records import ACCOUNT, COLD, ID_RECORD, LEVEL, ORDER
 from core.risk import invariants as risk
-from core.rows import ACCOUNT, COLD, ID_RECORD, LEVEL, ORDER
 from core.sequencer.state import State
 
 Array = np.ndarray[Any, Any]

@@ -14,9 +14,10 @@ from core.memory import (
     copy36,
 )
 from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN
+from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
 from core.risk.accounts import link_open, unlink_open
 from core.risk.ids import no_longer_current
-from core.rows import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT, cold_row, order_row
+from core.rows import cold_row, order_row
 from core.sequencer.admit import place_at
 
 SESSION_AT: Final = offset_of(PLACE, "session")

@@ -47,10 +47,10 @@ from core.messages import (
     TOO_OLD,
 )
 from core.reasons import Reason
+from core.records import COLD_CLIENT_ORDER_ID_AT
 from core.risk import holds, ids, text
 from core.risk.accounts import FEES_ACCOUNT, find_balance, find_position
 from core.rows import (
-    COLD_CLIENT_ORDER_ID_AT,
     account_row,
     asset_row,
     balance_row,

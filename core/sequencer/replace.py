@@ -21,16 +21,10 @@ from core.messages import (
     STATUS_OPEN,
 )
 from core.reasons import Reason
+from core.records import COLD_CLIENT_ORDER_ID_AT
 from core.risk import holds, text
 from core.risk.ids import no_longer_current
-from core.rows import (
-    COLD_CLIENT_ORDER_ID_AT,
-    bookside_row,
-    cold_row,
-    instrument_row,
-    order_row,
-    position_row,
-)
+from core.rows import bookside_row, cold_row, instrument_row, order_row, position_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
 from core.sequencer.change import find_target, remember_target, target_form
 from core.sequencer.events import order_event, resting_event

@@ -18,8 +18,7 @@ from core.jit import kernel
 from core.layout import offset_of
 from core.limits import Limits
 from core.messages import EVENT, packed
-from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
-from core.rows import (
+from core.records import (
     ACCOUNT,
     ASSET,
     BALANCE,
@@ -35,9 +34,9 @@ from core.rows import (
     SESSION,
     SLOT_ENTRY,
     STATE,
-    state_at,
-    table_mask,
 )
+from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
+from core.rows import state_at, table_mask
 from core.sequencer.fetch import FETCH_SLOTS
 from core.sequencer.reference import add_account
 

@@ -15,7 +15,7 @@ from core.journal.scanner import Special
 from core.journal.snapshots import directories, manifests, remove
 from core.journal.verify import locate, open_walk, verify
 from core.limits import SMALL, base_of, from_genesis
-from core.rows import COLD, ID_RECORD
+from core.records import COLD, ID_RECORD
 from core.sequencer import invariants, snapshot
 from core.sequencer.state import State
 from replay import judge, replay, replayer
