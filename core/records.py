@@ -24,8 +24,8 @@ LEVEL: Final = record(
         ("prev", "<i4"),  # Unit of the newest.
         ("shown", "<i8"),  # Lots, sum over its orders.
         ("orders", "<i4"),
-        ("reserved", "<i4"),
-        ("hidden", "<i8"),  # Kept: icebergs.
+        ("opener", "<i4"),  # Limits row of the account that came here first; 0: none is counted.
+        ("hidden", "<i8"),  # Lots of icebergs that are not shown.
     ],
 )
 
@@ -36,7 +36,7 @@ ORDER: Final = record(
         ("next", "<i4"),  # Newer order of the level; free list and nothing else when not resting.
         ("prev", "<i4"),
         ("level", "<i4"),  # Unit of its level; 0 when not resting.
-        ("extra", "<i4"),  # Kept: row of stop, iceberg, group, expiry terms.
+        ("extra", "<i4"),  # Row of its terms that most orders do not have; 0: it has none.
         ("order_id", "<i8"),
         ("price", "<i8"),
         ("shown", "<i8"),  # Lots in the book; the order quantity once the order has ended.
@@ -67,13 +67,12 @@ COLD: Final = record(
         ("end_reason", "<u2"),
         ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("hold_fee", "<i8"),  # LIMIT BUY: fee part of the hold.  MARKET BUY: all of the hold.
-        ("hold_lots", "<i8"),  # Kept: BINARY, opposite lots reserved.
+        ("hold_lots", "<i8"),  # BINARY, short sale: lots of its own that it closes or delivers.
         ("last_price", "<i8"),
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("session_next", "<i4"),  # Kept: open orders of the session.
-        ("session_prev", "<i4"),
+        ("short_cash", "<i8"),  # Short sale: cash held besides; BINARY: cash of the opening lots.
     ],
 )
 
@@ -103,7 +102,8 @@ BOOKSIDE: Final = record(
         ("orders", "<i8"),
         ("levels", "<i8"),
         ("shown", "<i8"),
-        ("reserved", "<i8", (2,)),
+        ("uncounted", "<i8"),  # Resting orders that a FOK does not count on: reduce-only, pairs.
+        ("reserved", "<i8"),
     ],
 )
 
@@ -115,14 +115,16 @@ ACCOUNT: Final = record(
         ("open_head", "<i4"),  # Slot of its oldest open order.
         ("open_tail", "<i4"),
         ("open_orders", "<i4"),
-        ("status", "u1"),
+        ("status", "u1"),  # ACCOUNT_*; 0 as ACTIVE.
         ("self_trade", "u1"),
         ("roles", "u1"),
-        ("reserved_1", "u1"),
-        ("limits", "<i4"),  # Kept.
+        ("special", "u1"),  # SPECIAL_*: what a plain order has not to ask for; 0: nothing.
+        ("limits", "<i4"),  # Row of its limits; 0: none.
         ("owner", "<i8"),  # Kept.
         ("created_ns", "<i8"),
-        ("reserved_2", "<i8", (7,)),
+        ("dead_man", "<i4"),  # Place of its dead-man timer among the deadlines; 0: none.
+        ("reserved_1", "<i4"),
+        ("reserved_2", "<i8", (6,)),
     ],
 )
 
@@ -140,7 +142,7 @@ BALANCE: Final = record(
 
 POSITION: Final = record(
     "position of (account, instrument)",
-    128,
+    192,
     [
         ("account", "<i4"),
         ("instrument", "<i4"),
@@ -151,8 +153,22 @@ POSITION: Final = record(
         ("realized", "<i8"),
         ("bought", "<i8"),
         ("sold", "<i8"),
-        ("held", "<i8"),  # Lots held by open sells.
-        ("limits", "<i8", (8,)),  # Kept.
+        ("held", "<i8"),  # Lots of open sells.
+        # The second line: what only some instruments have.
+        ("buying", "<i8"),  # Lots of open buys.
+        ("reserved_lots", "<i8"),  # BINARY: own lots that open orders close with.
+        ("short", "<i8"),  # Short sale: lots lent.
+        ("shorting", "<i8"),  # Lots that open sells would sell short.
+        ("collateral", "<i8"),  # Short sale: quote units held for ``short``.
+        ("due_base", "<i8"),  # Clearing: what the next settlement brings, signed.
+        ("due_quote", "<i8"),
+        ("due_next", "<i4"),  # Positions of the instrument with something due.
+        ("limits", "<i4"),  # Row of its limits; 0: none.
+        # The third.
+        ("due_held_base", "<i8"),  # Clearing: held for it.
+        ("due_held_quote", "<i8"),
+        ("settled", "<i8"),  # Net lots that a settlement paid.
+        ("reserved", "<i8", (5,)),
     ],
 )
 
@@ -169,10 +185,44 @@ ASSET: Final = record(
     ],
 )
 
+TICK_BANDS: Final = 4
 INSTRUMENT: Final = record(
     "instrument",
-    256,
+    512,
     [
+        # The first line: what every order asks.
+        ("special", "<i4"),  # INSTRUMENT_*: what a plain order has not to ask for; 0: nothing.
+        ("pending", "<i4"),  # Stops that wait.
+        ("base_asset", "<i4"),
+        ("quote_asset", "<i4"),
+        ("maker_ppm", "<i4"),
+        ("taker_ppm", "<i4"),
+        ("hold_ppm", "<i4"),  # max(maker, taker, 0).
+        ("fees_balance", "<i4"),
+        ("multiplier", "<i8"),
+        ("base_per_lot", "<i8"),
+        ("price_limit", "<i8"),
+        ("qty_low", "<i8"),  # max(1, qty_min).
+        # The second: the rest of that, and what a trade changes.
+        ("qty_high", "<i8"),  # min(qty_max, what base units allow).
+        ("notional_min", "<i8"),
+        ("notional_max", "<i8"),
+        ("last_price", "<i8"),
+        ("trades", "<i8"),
+        ("volume", "<i8"),
+        ("notional", "<i8"),
+        ("day", "<i8"),  # Number of the day of the newest trade.
+        # The third: that day.
+        ("day_open", "<i8"),
+        ("day_high", "<i8"),
+        ("day_low", "<i8"),
+        ("day_volume", "<i8"),
+        ("day_notional", "<i8"),
+        ("day_trades", "<i8"),
+        ("day_ends_ns", "<i8"),  # When the day of the newest trade is over.
+        ("open_orders", "<i4"),  # Not kept up for plain orders: see ``book.orders``.
+        ("trailing", "<i4"),
+        # The rest.
         ("symbol", "u1", (36,)),
         ("instrument_type", "u1"),
         ("matching", "u1"),
@@ -180,29 +230,109 @@ INSTRUMENT: Final = record(
         ("tick_scale", "u1"),
         ("lot_scale", "u1"),
         ("reserved_1", "u1", (3,)),
-        ("base_asset", "<i4"),
-        ("quote_asset", "<i4"),
-        ("maker_ppm", "<i4"),
-        ("taker_ppm", "<i4"),
-        ("hold_ppm", "<i4"),  # max(maker, taker, 0).
-        ("multiplier", "<i8"),
-        ("base_per_lot", "<i8"),
-        ("price_limit", "<i8"),
-        ("qty_low", "<i8"),  # max(1, qty_min).
-        ("qty_high", "<i8"),  # min(qty_max, what base units allow).
-        ("notional_min", "<i8"),
-        ("notional_max", "<i8"),
-        ("fees_balance", "<i4"),
-        ("reserved_2", "<i4"),
-        ("last_price", "<i8"),
+        ("trailing_first", "<i4"),  # Extra row of the trailing order that waits longest.
+        ("trailing_last", "<i4"),
+        ("due_first", "<i4"),  # Positions with something due, ascending.
+        ("due_last", "<i4"),
+        ("clearing", "<i4"),  # Place of its clearing among the deadlines; 0: nothing is due.
         ("tick", "<i8"),
         ("lot", "<i8"),
         ("payout", "<i8"),
         ("qty_min", "<i8"),
         ("qty_max", "<i8"),
-        ("trades", "<i8"),
-        ("volume", "<i8"),
-        ("reserved_3", "<i8", (8,)),
+        ("price_min", "<i8"),
+        ("price_max", "<i8"),
+        ("band_ppm", "<i8"),
+        ("reference_price", "<i8"),
+        ("max_age_ns", "<i8"),
+        ("day_end_ns", "<i8"),
+        ("short_ppm", "<i8"),
+        ("clearing_ns", "<i8"),
+        ("pot", "<i8"),  # BINARY: quote units behind the lots that are out.
+        ("settled_price", "<i8"),
+        ("tick_from", "<i8", (TICK_BANDS,)),
+        ("tick_step", "<i8", (TICK_BANDS,)),
+        ("reserved_2", "<i8", (9,)),
+    ],
+)
+
+# INSTRUMENT.special and ACCOUNT.special.
+INSTRUMENT_PHASE: Final = 1  # Not open.
+INSTRUMENT_TICKS: Final = 2  # Has a tick table.
+INSTRUMENT_BAND: Final = 4  # Has bounds of prices.
+INSTRUMENT_AGE: Final = 8
+INSTRUMENT_BINARY: Final = 16
+INSTRUMENT_SHORT: Final = 32
+INSTRUMENT_CLEARED: Final = 64
+INSTRUMENT_OUTSIDE: Final = 128
+INSTRUMENT_MONEY: Final = 16 | 32 | 64  # Its fills are not plain ones.
+SPECIAL_SUSPENDED: Final = 1
+SPECIAL_KILLED: Final = 2
+SPECIAL_SELF_TRADE: Final = 4
+SPECIAL_LIMITS: Final = 8
+
+EXTRA: Final = record(
+    "what only some orders have",
+    128,
+    [
+        ("slot", "<i4"),  # Of its order; 0: the row is free.
+        ("deadline", "<i4"),  # Its place among the deadlines; 0: it has none.
+        ("next", "<i4"),  # Free list; trailing orders of an instrument, oldest first.
+        ("prev", "<i4"),
+        ("display_qty", "<i8"),
+        ("stop_price", "<i8"),  # Of an order that waits or has waited.
+        ("trail", "<i8"),
+        ("protection_price", "<i8"),
+        ("expire_ns", "<i8"),
+        ("partner", "<i8"),  # Order id.
+        ("shared", "<i8"),  # What its partner holds for both.
+        ("tag", "u1", (36,)),
+        ("route", "<i4"),  # Matched outside: requests so far.
+        ("asked", "u1"),  # Matched outside: the request under way; 0: none.
+        ("reserved_1", "u1", (7,)),
+        ("asked_price", "<i8"),
+    ],
+)
+
+DEADLINE: Final = record(
+    "deadline; a binary heap by (when, sequence), the first at place 1",
+    32,
+    [
+        ("when_ns", "<i8"),
+        ("sequence", "<i8"),  # Of the command that set it.
+        ("kind", "<i4"),  # DUE_*.
+        ("row", "<i4"),  # Extra row, account or instrument.
+        ("reserved", "<i8"),
+    ],
+)
+DUE_ORDER: Final = 1
+DUE_DEAD_MAN: Final = 2
+DUE_CLEARING: Final = 3
+
+LIMIT_ROW: Final = record(
+    "limits of an account, as a whole or in one instrument; 0: none",
+    128,
+    [
+        ("account", "<i4"),
+        ("instrument", "<i4"),  # 0: as a whole.
+        ("position_max", "<i8"),
+        ("open_orders_max", "<i8"),
+        ("exposure_max", "<i8"),
+        ("orders_per_second", "<i8"),
+        ("messages_per_fill", "<i8"),
+        ("deviation_ppm", "<i8"),
+        ("order_qty_max", "<i8"),
+        ("order_notional_max", "<i8"),
+        ("levels_max", "<i8"),
+        ("short_max", "<i8"),
+        ("exposure", "<i8"),
+        ("second", "<i8"),
+        ("in_second", "<i4"),
+        ("levels", "<i4"),  # Levels that it opened and that still have orders.
+        ("day", "<i4"),
+        ("messages", "<i4"),
+        ("fills", "<i4"),
+        ("open_orders", "<i4"),  # In one instrument.
     ],
 )
 
@@ -211,10 +341,10 @@ SESSION: Final = record(
     64,
     [
         ("session", "<u4"),
-        ("flags", "<u4"),  # Kept: cancel on disconnect.
+        ("flags", "<u4"),  # CANCEL_ON_DISCONNECT.
         ("last_request_id", "<i8"),
-        ("open_head", "<i4"),  # Kept.
-        ("open_tail", "<i4"),
+        ("account", "<i4"),  # For whom it speaks; 0: for nobody in particular.
+        ("is_open", "<i4"),
         ("reserved", "<i8", (5,)),
     ],
 )
@@ -236,7 +366,7 @@ ID_RECORD: Final = record(
 
 STATE: Final = record(
     "state",
-    1024,
+    1280,
     [
         # Where the tables of this process lie.  Not part of the state hash.
         ("arena", "<i8"),
@@ -260,6 +390,10 @@ STATE: Final = record(
         ("position_table", "<i8"),
         ("session_table", "<i8"),
         ("scratch", "<i8"),
+        ("extras", "<i8"),
+        ("deadlines", "<i8"),
+        ("limit_rows", "<i8"),
+        ("cascade", "<i8"),  # i4 heap of slots by order id: triggered, not matched yet.
         ("order_base", "<i8"),  # Unit of order slot 0.
         ("page_mask", "<i8"),
         ("node_mask", "<i8"),
@@ -279,6 +413,9 @@ STATE: Final = record(
         ("balances_max", "<i8"),
         ("positions_max", "<i8"),
         ("sessions_max", "<i8"),
+        ("extras_max", "<i8"),
+        ("limits_max", "<i8"),
+        ("deadlines_max", "<i8"),
         ("id_key", "<i8", (4,)),
         ("risk", "<i8"),  # 0: the book alone, for benchmarks.
         # The output ring of this process.
@@ -294,7 +431,10 @@ STATE: Final = record(
         ("record", "<i8"),  # Its id record; 0: it has none.
         ("limit", "<i8"),  # Why it is rejected: the limit, and the value that broke it.
         ("value", "<i8"),
-        ("spare", "<i8", (7,)),
+        ("cascade_count", "<i8"),
+        ("first_trade", "<i8"),  # Price of the first and last trade of the sweep at hand; 0: none.
+        ("last_trade", "<i8"),
+        ("spare", "<i8", (11,)),
         # The counters that are state.  Everything from here on is hashed.
         ("sequence", "<i8"),  # Of the newest applied command.
         ("timestamp_ns", "<i8"),
@@ -326,10 +466,17 @@ STATE: Final = record(
         ("trades", "<i8"),
         ("traded_qty", "<i8"),
         ("rejects", "<i8"),
-        ("reserved", "<i8", (34,)),
+        ("killed", "<i8"),  # The kill switch of all.
+        ("extras_used", "<i8"),
+        ("extras_free", "<i8"),  # Head of the list of rows that were given back.
+        ("extras_count", "<i8"),
+        ("limits_used", "<i8"),
+        ("deadlines_count", "<i8"),
+        ("reserved", "<i8", (46,)),
     ],
 )
 COUNTERS_AT: Final = offset_of(STATE, "sequence")
 ID_KEY_AT: Final = offset_of(STATE, "id_key")
 COLD_CLIENT_ORDER_ID_AT: Final = offset_of(COLD, "client_order_id")
 COLD_SESSION_AT: Final = offset_of(COLD, "session")
+SYMBOL_AT: Final = offset_of(INSTRUMENT, "symbol")

@@ -8,6 +8,7 @@ the whole engine.
 
 from typing import Final
 
+from core.constants import STOP_SIDES
 from core.jit import VERIFY, inlined
 from core.memory import Record, pointer
 from core.records import (
@@ -17,9 +18,12 @@ from core.records import (
     BOOKSIDE,
     COLD,
     COUNTERS_AT,
+    DEADLINE,
+    EXTRA,
     ID_RECORD,
     INSTRUMENT,
     LEVEL,
+    LIMIT_ROW,
     LINK,
     ORDER,
     PAGE,
@@ -44,6 +48,9 @@ position_at = pointer(POSITION, "position")
 asset_at = pointer(ASSET)
 instrument_at = pointer(INSTRUMENT, "instrument")
 session_at = pointer(SESSION)
+extra_at = pointer(EXTRA, "extra")
+deadline_at = pointer(DEADLINE)
+limit_at = pointer(LIMIT_ROW, "limit")
 id_record_at = pointer(ID_RECORD, "id_record")
 link_at = pointer(LINK, "arena")
 
@@ -107,7 +114,7 @@ def page_row(state: Record, page: int) -> Record:
 @inlined
 def bookside_row(state: Record, bookside: int) -> Record:
     if VERIFY:
-        assert 2 <= bookside < 2 * (state.instruments_used + 1)
+        assert 2 <= (bookside & ~STOP_SIDES) < 2 * (state.instruments_used + 1)
     return bookside_at(state.booksides + bookside * 64)
 
 
@@ -129,7 +136,7 @@ def balance_row(state: Record, balance: int) -> Record:
 def position_row(state: Record, position: int) -> Record:
     if VERIFY:
         assert 0 < position <= state.positions_used
-    return position_at(state.positions + position * 128)
+    return position_at(state.positions + position * 192)
 
 
 @inlined
@@ -143,7 +150,7 @@ def asset_row(state: Record, asset: int) -> Record:
 def instrument_row(state: Record, instrument: int) -> Record:
     if VERIFY:
         assert 0 < instrument <= state.instruments_used
-    return instrument_at(state.instruments + instrument * 256)
+    return instrument_at(state.instruments + instrument * 512)
 
 
 @inlined
@@ -151,6 +158,27 @@ def session_row(state: Record, session: int) -> Record:
     if VERIFY:
         assert 0 < session <= state.sessions_used
     return session_at(state.sessions + session * 64)
+
+
+@inlined
+def extra_row(state: Record, row: int) -> Record:
+    if VERIFY:
+        assert 0 < row <= state.extras_used
+    return extra_at(state.extras + row * 128)
+
+
+@inlined
+def deadline_row(state: Record, place: int) -> Record:
+    if VERIFY:
+        assert 0 < place <= state.deadlines_count
+    return deadline_at(state.deadlines + place * 32)
+
+
+@inlined
+def limit_row(state: Record, row: int) -> Record:
+    if VERIFY:
+        assert 0 < row <= state.limits_used
+    return limit_at(state.limit_rows + row * 128)
 
 
 @inlined

@@ -67,10 +67,10 @@ def fetch_money(state: Record, start: int, end: int) -> None:
     for command in range(start, end, SLOT_BYTES):
         prefetch(position_entry(state, command))
     for command in range(start, end, SLOT_BYTES):
-        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 128)
+        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 192)
     for command in range(start, end, SLOT_BYTES):
         row = load_i64(position_entry(state, command) + 8)
-        position = position_at(state.positions + row * 128)
+        position = position_at(state.positions + row * 192)
         prefetch(state.balances + position.base_balance * 32)
         prefetch(state.balances + position.quote_balance * 32)
 

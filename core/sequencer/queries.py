@@ -47,7 +47,7 @@ from core.messages import (
     TOO_OLD,
 )
 from core.reasons import Reason
-from core.records import COLD_CLIENT_ORDER_ID_AT
+from core.records import COLD_CLIENT_ORDER_ID_AT, SYMBOL_AT
 from core.risk import holds, ids, text
 from core.risk.accounts import FEES_ACCOUNT, find_balance, find_position
 from core.rows import (
@@ -397,7 +397,7 @@ def write_instrument_reply(state: Record, row: int, address: int) -> None:
     reply.notional_min = terms.notional_min
     reply.notional_max = terms.notional_max
     reply.last_price = terms.last_price
-    copy36(address + INSTRUMENT_SYMBOL_AT, address_of(terms))
+    copy36(address + INSTRUMENT_SYMBOL_AT, address_of(terms) + SYMBOL_AT)
 
 
 @kernel

@@ -11,6 +11,7 @@ from core.book.levels import raise_trie
 from core.constants import PAGE_INDEX_BITS
 from core.jit import kernel
 from core.memory import Record, address_of
+from core.records import SYMBOL_AT
 from core.risk.accounts import PAIR_SHIFT
 from core.risk.ids import enter
 from core.risk.text import ACCOUNT_NAMES, ASSET_NAMES, INSTRUMENT_NAMES, add_name, text_hash
@@ -58,7 +59,7 @@ def rebuild_names(state: Record) -> None:
     for row in range(1, state.assets_used + 1):
         add_name(state, ASSET_NAMES, address_of(asset_row(state, row)), row)
     for row in range(1, state.instruments_used + 1):
-        add_name(state, INSTRUMENT_NAMES, address_of(instrument_row(state, row)), row)
+        add_name(state, INSTRUMENT_NAMES, address_of(instrument_row(state, row)) + SYMBOL_AT, row)
 
 
 @kernel

@@ -37,6 +37,7 @@ from core.messages import (
     WITHDRAW,
 )
 from core.reasons import Reason
+from core.records import SYMBOL_AT
 from core.risk import text
 from core.risk.accounts import (
     FEES_ACCOUNT,
@@ -230,7 +231,7 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     row = state.instruments_used
     terms = instrument_row(state, row)
     symbol = command + CLIENT_ORDER_ID_AT
-    copy36(address_of(terms), symbol)
+    copy36(address_of(terms) + SYMBOL_AT, symbol)
     terms.instrument_type = new.instrument_type
     terms.matching = new.matching
     terms.phase = more.phase
