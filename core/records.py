@@ -102,8 +102,7 @@ BOOKSIDE: Final = record(
         ("orders", "<i8"),
         ("levels", "<i8"),
         ("shown", "<i8"),
-        ("uncounted", "<i8"),  # Resting orders that a FOK does not count on: reduce-only, pairs.
-        ("reserved", "<i8"),
+        ("reserved", "<i8", (2,)),
     ],
 )
 
@@ -155,7 +154,6 @@ POSITION: Final = record(
         ("sold", "<i8"),
         ("held", "<i8"),  # Lots of open sells.
         # The second line: what only some instruments have.
-        ("buying", "<i8"),  # Lots of open buys.
         ("reserved_lots", "<i8"),  # BINARY: own lots that open orders close with.
         ("short", "<i8"),  # Short sale: lots lent.
         ("shorting", "<i8"),  # Lots that open sells would sell short.
@@ -164,10 +162,11 @@ POSITION: Final = record(
         ("due_quote", "<i8"),
         ("due_next", "<i4"),  # Positions of the instrument with something due.
         ("limits", "<i4"),  # Row of its limits; 0: none.
+        ("settled", "<i8"),  # Net lots that a settlement paid.
         # The third.
         ("due_held_base", "<i8"),  # Clearing: held for it.
         ("due_held_quote", "<i8"),
-        ("settled", "<i8"),  # Net lots that a settlement paid.
+        ("buying", "<i8"),  # Lots of open buys; kept up where there are limits.
         ("reserved", "<i8", (5,)),
     ],
 )
@@ -294,6 +293,26 @@ EXTRA: Final = record(
     ],
 )
 
+DRAFT: Final = record(
+    "what the checks of an order found out, for its entry; not state",
+    128,
+    [
+        ("price", "<i8"),  # As it slid.
+        ("stop_price", "<i8"),
+        ("cash", "<i8"),  # To be held of the quote asset, the fee part with it.
+        ("fee", "<i8"),  # ``hold_fee`` of the row.
+        ("lots", "<i8"),  # To be held of the base asset; BINARY: to be closed with.
+        ("short_cash", "<i8"),
+        ("shared", "<i8"),  # What the partner holds already.
+        ("expire_ns", "<i8"),  # 0: it has no deadline.
+        ("partner", "<i4"),  # Slot.
+        ("self_trade", "<i4"),  # In force.
+        ("crosses", "<i4"),
+        ("needs_extra", "<i4"),
+        ("reserved", "<i8", (6,)),
+    ],
+)
+
 DEADLINE: Final = record(
     "deadline; a binary heap by (when, sequence), the first at place 1",
     32,
@@ -393,6 +412,7 @@ STATE: Final = record(
         ("extras", "<i8"),
         ("deadlines", "<i8"),
         ("limit_rows", "<i8"),
+        ("draft", "<i8"),
         ("cascade", "<i8"),  # i4 heap of slots by order id: triggered, not matched yet.
         ("order_base", "<i8"),  # Unit of order slot 0.
         ("page_mask", "<i8"),
@@ -434,7 +454,8 @@ STATE: Final = record(
         ("cascade_count", "<i8"),
         ("first_trade", "<i8"),  # Price of the first and last trade of the sweep at hand; 0: none.
         ("last_trade", "<i8"),
-        ("spare", "<i8", (11,)),
+        ("orphan", "<i8"),  # Slot of the order whose partner has just ended; 0: none.
+        ("spare", "<i8", (9,)),
         # The counters that are state.  Everything from here on is hashed.
         ("sequence", "<i8"),  # Of the newest applied command.
         ("timestamp_ns", "<i8"),

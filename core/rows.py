@@ -19,6 +19,7 @@ from core.records import (
     COLD,
     COUNTERS_AT,
     DEADLINE,
+    DRAFT,
     EXTRA,
     ID_RECORD,
     INSTRUMENT,
@@ -50,6 +51,7 @@ instrument_at = pointer(INSTRUMENT, "instrument")
 session_at = pointer(SESSION)
 extra_at = pointer(EXTRA, "extra")
 deadline_at = pointer(DEADLINE)
+draft_at = pointer(DRAFT)
 limit_at = pointer(LIMIT_ROW, "limit")
 id_record_at = pointer(ID_RECORD, "id_record")
 link_at = pointer(LINK, "arena")

@@ -6,7 +6,7 @@ and the lots follow from the order (price x leaves); only the fee part is stored
 
 from core.jit import VERIFY, inlined
 from core.memory import Record
-from core.messages import BUY, MARKET
+from core.messages import BUY
 from core.risk.accounts import available, find_position
 from core.risk.money import ppm_up
 from core.rows import balance_row, instrument_row, position_row
@@ -23,7 +23,8 @@ def buy_hold(terms: Record, price: int, qty: int) -> int:
 def hold_of(terms: Record, order: Record, cold: Record) -> int:
     """What an open order holds now: quote units for a BUY, base units for a SELL."""
     if cold.side == BUY:
-        return order.price * order.leaves * terms.multiplier + cold.hold_fee  # type: ignore[no-any-return]
+        principal = order.price * order.leaves * terms.multiplier  # A stop without a price: 0.
+        return principal + cold.hold_fee  # type: ignore[no-any-return]
     return order.leaves * terms.base_per_lot  # type: ignore[no-any-return]
 
 
@@ -51,17 +52,16 @@ def move(state: Record, position: Record, side: int, amount: int) -> None:
 
 
 @inlined
-def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
-    """Give back all that an order which ends with ``leaves`` open still holds."""
+def release(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
+    """Give back all that an order which ends with ``leaves`` open still holds; ``shared`` of it
+    is held by its partner."""
     position = position_row(state, cold.position)
     if cold.side != BUY:
         position.held -= order.leaves
-        move(state, position, cold.side, -order.leaves * terms.base_per_lot)
+        move(state, position, cold.side, shared - order.leaves * terms.base_per_lot)
         return
     principal = order.price * order.leaves * terms.multiplier
-    if cold.order_type == MARKET:
-        principal = 0
-    move(state, position, BUY, -(principal + cold.hold_fee))
+    move(state, position, BUY, shared - (principal + cold.hold_fee))
     cold.hold_fee = 0
 
 

@@ -2,7 +2,7 @@
 
 from core.jit import VERIFY, inlined
 from core.memory import Record
-from core.messages import BUY, MARKET
+from core.messages import BUY
 from core.risk.money import notional_affordable, ppm_down, ppm_up, share
 from core.rows import balance_row, cold_row, order_row, position_row
 
@@ -15,12 +15,12 @@ def affordable(terms: Record, price: int, cash: int) -> int:
 
 
 @inlined
-def charge(terms: Record, cold: Record, ppm: int, notional: int) -> int:
+def charge(terms: Record, order: Record, cold: Record, ppm: int, notional: int) -> int:
     """Fee of one side before rebates: 0 where ppm is negative."""
     if ppm <= 0:
         return 0
     fee = ppm_up(notional, ppm)
-    if cold.side == BUY and cold.order_type != MARKET:
+    if cold.side == BUY and order.price != 0:
         return min(fee, cold.hold_fee)
     return fee
 
@@ -43,7 +43,7 @@ def buyer_pays(state: Record, terms: Record, slot: int, fill: int, notional: int
     position = position_row(state, cold.position)
     quote = balance_row(state, position.quote_balance)
     paid = fee if fee > 0 else 0
-    if cold.order_type == MARKET:
+    if order.price == 0:  # It has no limit: all of its hold is one budget.
         cold.hold_fee -= notional + paid
         quote.held -= notional + paid
         quote.available += paid - fee

@@ -132,7 +132,7 @@ def take_back(state: Record, slot: int, reason: int) -> None:
     event.leaves = order.shown
     event.reason = reason
     if state.risk != 0:
-        holds.release(state, instrument_row(state, cold.instrument), order, cold)
+        holds.release(state, instrument_row(state, cold.instrument), order, cold, 0)
     orders.take_out(state, slot)
     end_open(state, slot, STATUS_CANCELED, reason)
 

@@ -40,7 +40,8 @@ from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
-from core.sequencer.place import place_order
+from core.sequencer.general import place_any
+from core.sequencer.place import is_plain, place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
 
@@ -73,7 +74,10 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
         if prefix.schema != SCHEMA:
             refuse(state, command)
         elif prefix.kind == PLACE_ORDER:
-            place_order(state, command)
+            if is_plain(state, command):
+                place_order(state, command)
+            else:
+                place_any(state, command)
         elif prefix.kind == CANCEL_ORDER:
             cancel_order(state, command)
         elif prefix.kind == REPLACE_ORDER:

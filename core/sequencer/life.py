@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.book import pool
+from core.book import extras, pool
 from core.jit import VERIFY, inlined
 from core.layout import offset_of
 from core.memory import (
@@ -13,7 +13,7 @@ from core.memory import (
     copy12_to_cold,
     copy36,
 )
-from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN
+from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN, STATUS_PENDING
 from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
 from core.risk.accounts import link_open, unlink_open
 from core.risk.ids import no_longer_current
@@ -83,10 +83,13 @@ def end(state: Record, slot: int, status: int, reason: int) -> None:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     if VERIFY:
-        assert cold.status == STATUS_OPEN and order.level == 0
+        assert order.leaves >= 0 and order.level == 0
+        assert cold.status == STATUS_OPEN or cold.status == STATUS_PENDING
     order.shown = order.leaves + order.cum
     order.leaves = 0
     cold.status = status
     cold.end_reason = reason
     cold.updated_ns = state.timestamp_ns
+    if order.extra != 0:
+        extras.give_back(state, slot)
     pool.keep_closed(state, slot)

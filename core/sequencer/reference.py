@@ -10,6 +10,7 @@ from core.constants import (
     PRICE_MAX,
     SCALE_MAX,
     SLOT_BYTES,
+    STOP_SIDES,
 )
 from core.jit import VERIFY, kernel
 from core.memory import Record, address_of, copy36, fill, pointer
@@ -259,6 +260,8 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     text.add_name(state, text.INSTRUMENT_NAMES, symbol, row)
     levels.open_bookside(state, 2 * row)
     levels.open_bookside(state, 2 * row + 1)
+    levels.open_bookside(state, STOP_SIDES + 2 * row)
+    levels.open_bookside(state, STOP_SIDES + 2 * row + 1)
     return row  # type: ignore[no-any-return]
 
 

@@ -27,9 +27,10 @@ from core.risk.ids import no_longer_current
 from core.rows import bookside_row, cold_row, instrument_row, order_row, position_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
 from core.sequencer.change import find_target, remember_target, target_form
+from core.sequencer.checks import check_terms
 from core.sequencer.events import order_event, resting_event
 from core.sequencer.life import end_open
-from core.sequencer.place import check_terms, rested
+from core.sequencer.place import rested
 from core.sequencer.sweep import sweep
 
 CAPACITY: Final = Reason.CAPACITY.value

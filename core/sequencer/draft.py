@@ -1,0 +1,405 @@
+"""The checks of an order with more than the usual terms, and what they find out for its entry.
+
+``draft_of`` is memory between the check and the entry of one command; it is not state.
+"""
+
+from typing import Final
+
+from core.book import extras, levels, orders, pool, stops
+from core.constants import DAY_NS, SLOT_BYTES, TRAILING_MAX
+from core.jit import inlined, kernel, stay_apart
+from core.layout import offset_of
+from core.memory import Record, address_of, fill
+from core.messages import (
+    BUY,
+    DAY,
+    GTC,
+    GTD,
+    PHASE_HALTED,
+    PHASE_OPEN,
+    PHASE_POST_ONLY,
+    PLACE_SLOT_2,
+    POST_ONLY,
+    REDUCE_ONLY,
+    SELL,
+    SLIDE,
+    STATUS_OPEN,
+    STATUS_PENDING,
+    STOP,
+    TRAILING_STOP,
+)
+from core.reasons import Reason
+from core.records import DRAFT, INSTRUMENT_BAND, INSTRUMENT_TICKS
+from core.risk import holds, prices, text
+from core.risk.accounts import find_position, room_for_position
+from core.rows import (
+    account_row,
+    bookside_row,
+    cold_row,
+    draft_at,
+    extra_row,
+    instrument_row,
+    order_row,
+    position_row,
+)
+from core.sequencer.admit import because, place_at
+from core.sequencer.checks import check_notional, check_qty
+from core.sequencer.form import place_2_at, rests
+
+TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
+
+CAPACITY: Final = Reason.CAPACITY.value
+EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
+HALTED: Final = Reason.HALTED.value
+INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
+INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
+PHASE: Final = Reason.PHASE.value
+POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
+PRICE_MISSING: Final = Reason.PRICE_MISSING.value
+PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
+PRICE_OFF_TICK: Final = Reason.PRICE_OFF_TICK.value
+PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
+REDUCE_ONLY_REASON: Final = Reason.REDUCE_ONLY.value
+STOP_PRICE: Final = Reason.STOP_PRICE.value
+UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
+UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
+
+
+@inlined
+def draft_of(state: Record) -> Record:
+    return draft_at(state.draft)
+
+
+@inlined
+def is_stop(order_type: int) -> bool:
+    return order_type >= STOP
+
+
+@kernel
+def draft(state: Record, command: int) -> int:
+    """Check everything about a new order after the common steps, in the order of the reasons; 0:
+    the draft says what it is to hold."""
+    stay_apart()
+    place = place_at(command)
+    mine = draft_of(state)
+    fill(address_of(mine), 0, DRAFT.itemsize)
+    if place.time_in_force == GTD and place.expire_ns <= state.timestamp_ns:
+        return because(state, EXPIRED_REQUEST, place.expire_ns, state.timestamp_ns)
+    if not 0 < place.instrument <= state.instruments_used:
+        return UNKNOWN_INSTRUMENT
+    terms = instrument_row(state, place.instrument)
+    reason = check_phase(terms, command)
+    if reason == 0:
+        reason = check_prices(state, terms, command)
+    if reason == 0:
+        reason = check_size(state, terms, command)
+    if reason == 0 and is_stop(place.order_type):
+        reason = check_stop(state, terms, command)
+    if reason == 0 and place.slots == 2:
+        reason = check_partner(state, command)
+    if reason == 0:
+        reason = check_position(state, command)
+    set_terms(state, terms, command)
+    if reason == 0 and state.risk != 0:
+        reason = check_money(state, terms, command)
+    if reason == 0:
+        reason = check_space(state, terms, command)
+    if reason == 0 and mine.crosses != 0 and makes_only(terms, command):
+        best = best_opposite(state, place.instrument, place.side)
+        reason = because(state, POST_ONLY_WOULD_TAKE, best, mine.price)
+    return reason
+
+
+@inlined
+def makes_only(terms: Record, command: int) -> bool:
+    return place_at(command).flags & POST_ONLY != 0 or terms.phase == PHASE_POST_ONLY
+
+
+@kernel
+def check_phase(terms: Record, command: int) -> int:
+    if terms.phase == PHASE_OPEN:
+        return 0
+    if terms.phase == PHASE_POST_ONLY:
+        return 0 if rests(command) else PHASE
+    return HALTED if terms.phase == PHASE_HALTED else PHASE
+
+
+@kernel
+def off_tick(state: Record, terms: Record, price: int) -> int:
+    """PRICE_OFF_TICK where a price is no multiple of its step."""
+    step = prices.step_at(terms, price)
+    return 0 if price % step == 0 else because(state, PRICE_OFF_TICK, step, price)
+
+
+@kernel
+def check_limit_price(state: Record, terms: Record, price: int) -> int:
+    """Step and bounds of a limit price."""
+    if terms.special & INSTRUMENT_TICKS != 0:
+        reason = off_tick(state, terms, price)
+        if reason != 0:
+            return reason
+    if price > terms.price_limit:
+        return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
+    if terms.special & INSTRUMENT_BAND != 0:
+        bound = prices.broken_bound(terms, price)
+        if bound >= 0:
+            return because(state, PRICE_OUT_OF_BAND, bound, price)
+    return 0
+
+
+@kernel
+def check_prices(state: Record, terms: Record, command: int) -> int:
+    """Price, stop and protection price; the price as it slides goes into the draft."""
+    place = place_at(command)
+    mine = draft_of(state)
+    mine.price = place.price
+    if orders.is_market_like(place.order_type):
+        if place.price != 0:
+            return PRICE_NOT_ALLOWED
+    else:
+        if place.price == 0:
+            return PRICE_MISSING
+        reason = check_limit_price(state, terms, place.price)
+        if reason != 0:
+            return reason
+    if place.slots == 2:
+        more = place_2_at(command + SLOT_BYTES)
+        for price in (more.stop_price, more.protection_price):
+            reason = off_tick(state, terms, price) if price != 0 else 0
+            if reason != 0:
+                return reason
+        for price in (more.stop_price, more.protection_price):
+            if price > terms.price_limit:
+                return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
+    if is_stop(place.order_type):
+        return 0
+    bookside = orders.other_bookside(place.instrument, place.side)
+    worst = orders.worst_key(state, bookside, place.order_type, place.price)
+    mine.crosses = int(orders.crosses(state, bookside, worst))
+    if mine.crosses != 0 and place.flags & SLIDE != 0:
+        slide(state, terms, command)
+    return 0
+
+
+@kernel
+def slide(state: Record, terms: Record, command: int) -> None:
+    """One step behind the best opposite price, where that is a price."""
+    place = place_at(command)
+    mine = draft_of(state)
+    best = best_opposite(state, place.instrument, place.side)
+    behind = prices.next_below(terms, best) if place.side == BUY else prices.next_above(terms, best)
+    inside = 0 < behind <= terms.price_limit
+    if inside and terms.special & INSTRUMENT_BAND != 0:
+        inside = prices.broken_bound(terms, behind) < 0
+    if inside:
+        mine.price = behind
+        mine.crosses = 0
+
+
+@kernel
+def best_opposite(state: Record, instrument: int, side: int) -> int:
+    """Best price of the side that an order takes from; 0 where it is empty."""
+    row = bookside_row(state, orders.other_bookside(instrument, side))
+    return row.best_key ^ row.flip if row.best_key >= 0 else 0
+
+
+@kernel
+def check_size(state: Record, terms: Record, command: int) -> int:
+    place = place_at(command)
+    reason = check_qty(state, terms, place.qty)
+    if reason != 0 or orders.is_market_like(place.order_type):
+        return reason
+    return check_notional(state, terms, draft_of(state).price, place.qty)
+
+
+@kernel
+def check_stop(state: Record, terms: Record, command: int) -> int:
+    """The stop price; of a trailing stop, where it begins."""
+    place = place_at(command)
+    more = place_2_at(command + SLOT_BYTES)
+    mine = draft_of(state)
+    last = terms.last_price
+    mine.stop_price = more.stop_price
+    if place.order_type == TRAILING_STOP and more.stop_price == 0:
+        if last == 0:
+            return STOP_PRICE
+        offset = stops.offset_at(place.flags, more.trail, last)
+        mine.stop_price = last + offset if place.side == BUY else last - offset
+        if mine.stop_price < 1 or mine.stop_price > terms.price_limit:
+            return because(state, STOP_PRICE, last, offset)
+    return check_stop_price(state, place.side, mine.stop_price, last)
+
+
+@kernel
+def check_stop_price(state: Record, side: int, stop: int, last: int) -> int:
+    """A stop that the last trade would trigger at once is refused."""
+    reached = last >= stop if side == BUY else last <= stop
+    return because(state, STOP_PRICE, last, stop) if last != 0 and reached else 0
+
+
+@kernel
+def check_partner(state: Record, command: int) -> int:
+    place = place_at(command)
+    partner = place_2_at(command + SLOT_BYTES).oco
+    if partner == 0:
+        return 0
+    slot = pool.find_order(state, partner, place.account)
+    if slot == 0:
+        return UNKNOWN_ORDER
+    cold = cold_row(state, slot)
+    if cold.instrument != place.instrument or not is_live(cold):
+        return UNKNOWN_ORDER
+    extra = order_row(state, slot).extra
+    if extra != 0 and extra_row(state, extra).partner != 0:
+        return UNKNOWN_ORDER
+    draft_of(state).partner = slot
+    return 0
+
+
+@inlined
+def is_live(cold: Record) -> bool:
+    """In the book, or a stop that waits."""
+    return cold.status == STATUS_OPEN or cold.status == STATUS_PENDING
+
+
+@kernel
+def reducible(state: Record, account: int, instrument: int, side: int) -> int:
+    """Lots by which an order of this side can reduce the position; not above 0: none."""
+    row = find_position(state, account, instrument)
+    if row == 0:
+        return 0
+    net = position_row(state, row).net
+    return net if side == SELL else -net
+
+
+@kernel
+def check_position(state: Record, command: int) -> int:
+    """Limits of the account, and an order that may only reduce."""
+    place = place_at(command)
+    if place.flags & REDUCE_ONLY == 0:
+        return 0
+    room = reducible(state, place.account, place.instrument, place.side)
+    if room > 0:
+        return 0
+    return because(state, REDUCE_ONLY_REASON, room if place.side == SELL else -room, place.qty)
+
+
+@kernel
+def set_terms(state: Record, terms: Record, command: int) -> None:
+    """Deadline, self-trade prevention in force, and whether it needs an extra row."""
+    place = place_at(command)
+    mine = draft_of(state)
+    mine.expire_ns = deadline_for(state, terms, place.time_in_force, place.expire_ns)
+    account = account_row(state, place.account)
+    mine.self_trade = place.self_trade if place.self_trade != 0 else account.self_trade
+    shown = place.display_qty if place.display_qty < place.qty else 0
+    more = mine.expire_ns | shown | (place.flags & REDUCE_ONLY) | mine.partner
+    if place.slots == 2:
+        extra = place_2_at(command + SLOT_BYTES)
+        more = more | extra.protection_price | extra.max_cost
+        if not text.is_empty(command + SLOT_BYTES + TAG_AT):
+            more = 1
+    mine.needs_extra = int(more != 0 or is_stop(place.order_type))
+
+
+@kernel
+def deadline_for(state: Record, terms: Record, time_in_force: int, expire_ns: int) -> int:
+    """When an order ends by itself; 0: never."""
+    now = state.timestamp_ns
+    if time_in_force == GTD:
+        return expire_ns
+    if time_in_force == DAY:
+        return ((now - terms.day_end_ns) // DAY_NS + 1) * DAY_NS + terms.day_end_ns  # type: ignore[no-any-return]
+    if time_in_force == GTC and terms.max_age_ns != 0:
+        return now + terms.max_age_ns  # type: ignore[no-any-return]
+    return 0
+
+
+@kernel
+def check_money(state: Record, terms: Record, command: int) -> int:
+    """What the order is to hold, and whether it is there."""
+    place = place_at(command)
+    mine = draft_of(state)
+    free = holds.available_for(state, place.account, place.instrument, place.side)
+    if place.side == SELL:
+        mine.lots = place.qty
+        need = place.qty * terms.base_per_lot
+        mine.shared = shared_with(state, mine.partner, SELL, need)
+        need -= mine.shared
+        return because(state, INSUFFICIENT_POSITION, free, need) if need > free else 0
+    reason = budget(state, terms, command, free)
+    if reason != 0:
+        return reason
+    mine.shared = shared_with(state, mine.partner, BUY, mine.cash)
+    need = mine.cash - mine.shared
+    return because(state, INSUFFICIENT_FUNDS, free, need) if need > free else 0
+
+
+@kernel
+def budget(state: Record, terms: Record, command: int, free: int) -> int:
+    """Cash of a BUY: by its price, by what it may cost, or all there is."""
+    place = place_at(command)
+    mine = draft_of(state)
+    if not orders.is_market_like(place.order_type):
+        mine.cash = holds.buy_hold(terms, mine.price, place.qty)
+        mine.fee = mine.cash - mine.price * place.qty * terms.multiplier
+        return 0
+    max_cost = place_2_at(command + SLOT_BYTES).max_cost if place.slots == 2 else 0
+    protection = place_2_at(command + SLOT_BYTES).protection_price if place.slots == 2 else 0
+    if max_cost != 0:
+        mine.cash = max_cost
+    elif not is_stop(place.order_type):
+        if free == 0:
+            return because(state, INSUFFICIENT_FUNDS, 0, 1)
+        mine.cash = free
+    elif protection != 0:
+        reason = check_notional(state, terms, protection, place.qty)
+        if reason != 0:
+            return reason
+        mine.cash = holds.buy_hold(terms, protection, place.qty)
+    mine.fee = mine.cash
+    return 0
+
+
+@kernel
+def shared_with(state: Record, partner: int, side: int, need: int) -> int:
+    """How much of ``need`` the partner holds already, of the same asset."""
+    if partner == 0 or cold_row(state, partner).side != side:
+        return 0
+    order = order_row(state, partner)
+    cold = cold_row(state, partner)
+    terms = instrument_row(state, cold.instrument)
+    return min(need, holds.hold_of(terms, order, cold))
+
+
+@kernel
+def check_space(state: Record, terms: Record, command: int) -> int:
+    """Is there a row for everything that the order may need?"""
+    place = place_at(command)
+    mine = draft_of(state)
+    if state.open_orders == state.orders_max:
+        return because(state, CAPACITY, state.orders_max, state.open_orders)
+    if state.risk != 0 and not room_for_position(state, place.account, place.instrument):
+        return CAPACITY
+    if not has_page(state, command):
+        return because(state, CAPACITY, state.pages_max, state.pages_max)
+    rows = mine.needs_extra
+    if mine.partner != 0 and order_row(state, mine.partner).extra == 0:
+        rows += 1
+    if not extras.has_room(state, rows):
+        return because(state, CAPACITY, state.extras_max, state.extras_count)
+    if place.order_type == TRAILING_STOP and terms.trailing == TRAILING_MAX:
+        return because(state, CAPACITY, TRAILING_MAX, terms.trailing)
+    return 0
+
+
+@kernel
+def has_page(state: Record, command: int) -> bool:
+    place = place_at(command)
+    mine = draft_of(state)
+    if is_stop(place.order_type):
+        return stops.has_page(state, place.instrument, place.side, mine.stop_price)
+    if not rests(command):
+        return True
+    bookside = orders.own_bookside(place.instrument, place.side)
+    return levels.has_room(state, bookside, mine.price ^ bookside_row(state, bookside).flip)
