@@ -74,6 +74,8 @@ def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: in
         position.held -= less
         move(state, position, cold.side, -less * terms.base_per_lot)
         return
+    if order.price == 0:
+        return  # Its hold is a budget, not a price times a quantity.
     fee = min(cold.hold_fee, ppm_up(order.price * leaves * terms.multiplier, terms.hold_ppm))
     move(state, position, BUY, -(order.price * less * terms.multiplier + cold.hold_fee - fee))
     cold.hold_fee = fee

@@ -1,0 +1,313 @@
+"""REPLACE_ORDER of an order, account or instrument with more than the usual terms."""
+
+from typing import Final
+
+from core.book import extras, levels, orders, stops
+from core.constants import SLOT_BYTES
+from core.jit import kernel, stay_apart
+from core.memory import Record, address_of, fill
+from core.messages import (
+    BUY,
+    LIMIT,
+    PHASE_HALTED,
+    PHASE_OPEN,
+    PHASE_POST_ONLY,
+    POST_ONLY,
+    PRIORITY_KEPT,
+    RESTS,
+    SELL,
+    SLIDE,
+    STATUS_PENDING,
+)
+from core.reasons import Reason
+from core.records import DRAFT
+from core.risk import holds, prices
+from core.rows import (
+    bookside_row,
+    cold_row,
+    extra_row,
+    instrument_row,
+    order_row,
+)
+from core.sequencer.admit import because, replace_at
+from core.sequencer.change import has_partner
+from core.sequencer.checks import check_notional, check_qty
+from core.sequencer.draft import (
+    best_opposite,
+    check_limit_price,
+    check_stop_price,
+    draft_of,
+    off_tick,
+)
+from core.sequencer.finish import is_open, take_away
+from core.sequencer.form import place_2_at
+from core.sequencer.general import hold_now, rest_any, run_cascade, settle_rest
+from core.sequencer.match import reduce_open, sweep_any
+from core.sequencer.replacing import (
+    move_hold,
+    new_hold,
+    new_leaves,
+    new_price,
+    replaced,
+    replaced_from,
+    take_id,
+)
+
+CAPACITY: Final = Reason.CAPACITY.value
+DISPLAY_QTY: Final = Reason.DISPLAY_QTY.value
+HALTED: Final = Reason.HALTED.value
+INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
+INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
+PAIR: Final = Reason.PAIR.value
+PHASE: Final = Reason.PHASE.value
+POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
+PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
+PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
+TERMS: Final = Reason.TERMS.value
+TOO_LATE: Final = Reason.TOO_LATE.value
+QTY_MOST: Final = (1 << 63) - 1
+
+
+@kernel
+def check_any(state: Record, command: int, slot: int) -> int:
+    """The first reason against a replace, or 0; the draft has its new price and stop."""
+    stay_apart()
+    replace = replace_at(command)
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    mine = draft_of(state)
+    fill(address_of(mine), 0, DRAFT.itemsize)
+    if not is_open(state, slot):
+        return TOO_LATE
+    reason = check_phase(terms, cold)
+    if reason != 0:
+        return reason
+    leaves = new_leaves(state, replace, slot)
+    if leaves < 1:
+        return because(state, TOO_LATE, order.cum, replace.qty)
+    total = order.cum + min(leaves, QTY_MOST - order.cum)
+    reason = check_new_price(state, terms, command, slot)
+    if reason == 0:
+        reason = check_qty(state, terms, total)
+    if reason == 0 and order.price != 0:
+        reason = check_notional(state, terms, mine.price, total)
+    if reason == 0:
+        reason = check_new_stop(state, terms, command, slot)
+    if reason == 0:
+        reason = check_rest(state, command, slot)
+    makes_only = cold.flags & POST_ONLY != 0 or terms.phase == PHASE_POST_ONLY
+    if reason == 0 and mine.crosses != 0 and makes_only:
+        best = best_opposite(state, cold.instrument, cold.side)
+        reason = because(state, POST_ONLY_WOULD_TAKE, best, mine.price)
+    return reason
+
+
+@kernel
+def check_rest(state: Record, command: int, slot: int) -> int:
+    """Display quantity, pair, hold, room."""
+    replace = replace_at(command)
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    leaves = new_leaves(state, replace, slot)
+    total = order.cum + min(leaves, QTY_MOST - order.cum)
+    display = replace.display_qty
+    if display != 0 and (cold.order_type != LIMIT or display > total):
+        return because(state, DISPLAY_QTY, total, display)
+    if has_partner(state, slot):
+        return PAIR
+    reason = 0
+    if state.risk != 0:
+        terms = instrument_row(state, cold.instrument)
+        reason = check_new_hold(state, terms, slot, leaves)
+    return reason if reason != 0 else check_space(state, command, slot)
+
+
+@kernel
+def check_phase(terms: Record, cold: Record) -> int:
+    if terms.phase == PHASE_OPEN:
+        return 0
+    if terms.phase == PHASE_POST_ONLY:
+        return PHASE if cold.status == STATUS_PENDING else 0
+    return HALTED if terms.phase == PHASE_HALTED else PHASE
+
+
+@kernel
+def check_new_price(state: Record, terms: Record, command: int, slot: int) -> int:
+    """A price that changes must fit; where it would cross, and may slide, it slides."""
+    replace = replace_at(command)
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    mine = draft_of(state)
+    mine.price = new_price(state, replace, slot)
+    if order.price == 0:
+        return PRICE_NOT_ALLOWED if replace.price != 0 else 0
+    if mine.price != order.price:
+        reason = check_limit_price(state, terms, mine.price)
+        if reason != 0:
+            return reason
+    if cold.status == STATUS_PENDING or keeps_place(state, command, slot):
+        return 0
+    bookside = orders.other_bookside(cold.instrument, cold.side)
+    key = mine.price ^ bookside_row(state, bookside).flip
+    mine.crosses = int(orders.crosses(state, bookside, key))
+    if mine.crosses != 0 and cold.flags & SLIDE != 0:
+        best = best_opposite(state, cold.instrument, cold.side)
+        if cold.side == BUY:
+            behind = prices.next_below(terms, best)
+        else:
+            behind = prices.next_above(terms, best)
+        if behind > 0 and check_limit_price(state, terms, behind) == 0:
+            mine.price = behind
+            mine.crosses = 0
+    return 0
+
+
+@kernel
+def check_new_stop(state: Record, terms: Record, command: int, slot: int) -> int:
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    mine = draft_of(state)
+    mine.stop_price = extra_row(state, order.extra).stop_price if order.extra != 0 else 0
+    if replace_at(command).slots == 1:
+        return 0
+    stop = place_2_at(command + SLOT_BYTES).stop_price
+    if stop == 0:
+        return 0
+    if cold.status != STATUS_PENDING:
+        return TERMS
+    mine.stop_price = stop
+    reason = off_tick(state, terms, stop)
+    if reason == 0 and stop > terms.price_limit:
+        reason = because(state, PRICE_OUT_OF_BAND, terms.price_limit, stop)
+    return reason if reason != 0 else check_stop_price(state, cold.side, stop, terms.last_price)
+
+
+@kernel
+def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
+    """What the new terms hold beyond what is held; a budget stays what it is."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    if order.price == 0 and cold.side == BUY:
+        return 0
+    need = new_hold(terms, cold.side, draft_of(state).price, leaves)
+    more = need - holds.hold_of(terms, order, cold)
+    free = holds.available_for(state, cold.account, cold.instrument, cold.side)
+    if more <= 0 or more <= free:
+        return 0
+    reason = INSUFFICIENT_FUNDS if cold.side == BUY else INSUFFICIENT_POSITION
+    return because(state, reason, free, more)
+
+
+@kernel
+def check_space(state: Record, command: int, slot: int) -> int:
+    """A page for the new price or stop; a row for a display quantity that it did not have."""
+    cold = cold_row(state, slot)
+    mine = draft_of(state)
+    if cold.status == STATUS_PENDING:
+        fits = stops.has_page(state, cold.instrument, cold.side, mine.stop_price)
+    else:
+        bookside = orders.own_bookside(cold.instrument, cold.side)
+        key = mine.price ^ bookside_row(state, bookside).flip
+        fits = keeps_place(state, command, slot) or levels.has_room(state, bookside, key)
+    if not fits:
+        return because(state, CAPACITY, state.pages_max, state.pages_max)
+    new_row = replace_at(command).display_qty != 0 and order_row(state, slot).extra == 0
+    if new_row and not extras.has_room(state, 1):
+        return because(state, CAPACITY, state.extras_max, state.extras_count)
+    return 0
+
+
+@kernel
+def keeps_place(state: Record, command: int, slot: int) -> bool:
+    """Same price, stop and display quantity, and not more of it."""
+    replace = replace_at(command)
+    order = order_row(state, slot)
+    extra = order.extra
+    display = extra_row(state, extra).display_qty if extra != 0 else 0
+    if replace.display_qty != 0 and replace.display_qty != display:
+        return False
+    if replace.slots != 1 and extra != 0:
+        stop = place_2_at(command + SLOT_BYTES).stop_price
+        if stop != 0 and stop != extra_row(state, extra).stop_price:
+            return False
+    price = new_price(state, replace, slot)
+    return price == order.price and new_leaves(state, replace, slot) <= order.leaves
+
+
+@kernel
+def replace_any(state: Record, command: int, slot: int) -> None:
+    """Do what ``check_any`` allowed."""
+    stay_apart()
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    leaves = new_leaves(state, replace_at(command), slot)
+    if keeps_place(state, command, slot):
+        keep_any(state, command, slot, leaves)
+        return
+    old_leaves = order.leaves
+    old_price = order.price
+    shown = order.shown
+    price = draft_of(state).price
+    if state.risk != 0 and (order.price != 0 or cold.side == SELL):
+        move_hold(state, slot, price, leaves)
+    display = new_display(state, command, slot)
+    whole = display == 0 or display >= leaves
+    waits = cold.status == STATUS_PENDING
+    rests = not waits and whole and draft_of(state).crosses == 0
+    order.price = price
+    order.leaves = leaves
+    event = replaced(state, command, slot, RESTS if rests else 0)
+    event.qty = leaves + order.cum
+    held = hold_now(state, slot)
+    order.leaves = old_leaves
+    event = replaced_from(state, slot, shown, held)
+    event.price = old_price
+    event.qty = old_leaves + order.cum
+    take_id(state, command, slot)
+    order.price = old_price
+    take_away(state, slot)
+    order.price = price
+    order.leaves = leaves
+    if display != 0:
+        set_display(state, slot, display)
+    if waits:
+        extra_row(state, order.extra).stop_price = draft_of(state).stop_price
+        stops.wait(state, slot)
+    elif draft_of(state).crosses == 0:
+        rest_any(state, slot, rests)
+    else:
+        reason = sweep_any(state, slot)
+        settle_rest(state, slot, reason, False, 1)  # noqa: FBT003
+        run_cascade(state)
+
+
+@kernel
+def new_display(state: Record, command: int, slot: int) -> int:
+    """The display quantity from now on; 0: all is shown."""
+    asked = replace_at(command).display_qty
+    if asked != 0:
+        return asked  # type: ignore[no-any-return]
+    extra = order_row(state, slot).extra
+    return extra_row(state, extra).display_qty if extra != 0 else 0
+
+
+@kernel
+def set_display(state: Record, slot: int, display: int) -> None:
+    order = order_row(state, slot)
+    row = order.extra if order.extra != 0 else extras.take(state, slot)
+    extra_row(state, row).display_qty = display
+
+
+@kernel
+def keep_any(state: Record, command: int, slot: int, leaves: int) -> None:
+    """Less of it, or only a new client order id; its place is kept."""
+    order = order_row(state, slot)
+    old_leaves = order.leaves
+    shown = order.shown
+    if leaves < old_leaves:
+        reduce_open(state, slot, old_leaves - leaves)
+    event = replaced(state, command, slot, PRIORITY_KEPT)
+    event = replaced_from(state, slot, shown, hold_now(state, slot))
+    event.qty = old_leaves + order.cum
+    take_id(state, command, slot)
