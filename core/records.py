@@ -501,3 +501,7 @@ ID_KEY_AT: Final = offset_of(STATE, "id_key")
 COLD_CLIENT_ORDER_ID_AT: Final = offset_of(COLD, "client_order_id")
 COLD_SESSION_AT: Final = offset_of(COLD, "session")
 SYMBOL_AT: Final = offset_of(INSTRUMENT, "symbol")
+ACCOUNT_BYTES: Final = ACCOUNT.itemsize
+DRAFT_BYTES: Final = DRAFT.itemsize
+EXTRA_BYTES: Final = EXTRA.itemsize
+INSTRUMENT_BYTES: Final = INSTRUMENT.itemsize

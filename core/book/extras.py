@@ -4,7 +4,7 @@ from core.book import deadlines
 from core.constants import ORDER_SLOT_MASK
 from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, address_of, fill
-from core.records import EXTRA
+from core.records import EXTRA_BYTES
 from core.rows import extra_row, order_row
 
 
@@ -24,7 +24,7 @@ def take(state: Record, slot: int) -> int:
         row = state.extras_used
     state.extras_count += 1
     extra = extra_row(state, row)
-    fill(address_of(extra), 0, EXTRA.itemsize)
+    fill(address_of(extra), 0, EXTRA_BYTES)
     extra.slot = slot
     order_row(state, slot).extra = row
     return row  # type: ignore[no-any-return]
@@ -43,7 +43,7 @@ def give_back(state: Record, slot: int) -> None:
         other = extra.partner & ORDER_SLOT_MASK
         extra_row(state, order_row(state, other).extra).partner = 0
         state.orphan = other
-    fill(address_of(extra), 0, EXTRA.itemsize)
+    fill(address_of(extra), 0, EXTRA_BYTES)
     extra.next = state.extras_free
     state.extras_free = row
     state.extras_count -= 1

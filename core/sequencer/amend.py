@@ -20,7 +20,7 @@ from core.messages import (
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DRAFT
+from core.records import DRAFT_BYTES
 from core.risk import holds, prices
 from core.rows import (
     bookside_row,
@@ -77,7 +77,7 @@ def check_any(state: Record, command: int, slot: int) -> int:
     cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
     mine = draft_of(state)
-    fill(address_of(mine), 0, DRAFT.itemsize)
+    fill(address_of(mine), 0, DRAFT_BYTES)
     if not is_open(state, slot):
         return TOO_LATE
     reason = check_phase(terms, cold)

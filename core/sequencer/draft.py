@@ -29,7 +29,7 @@ from core.messages import (
     TRAILING_STOP,
 )
 from core.reasons import Reason
-from core.records import DRAFT, INSTRUMENT_BAND, INSTRUMENT_TICKS
+from core.records import DRAFT_BYTES, INSTRUMENT_BAND, INSTRUMENT_TICKS
 from core.risk import holds, prices, text
 from core.risk.accounts import find_position, room_for_position
 from core.rows import (
@@ -82,7 +82,7 @@ def draft(state: Record, command: int) -> int:
     stay_apart()
     place = place_at(command)
     mine = draft_of(state)
-    fill(address_of(mine), 0, DRAFT.itemsize)
+    fill(address_of(mine), 0, DRAFT_BYTES)
     if place.time_in_force == GTD and place.expire_ns <= state.timestamp_ns:
         return because(state, EXPIRED_REQUEST, place.expire_ns, state.timestamp_ns)
     if not 0 < place.instrument <= state.instruments_used:

@@ -25,7 +25,7 @@ from core.messages import (
     STATUS_FILLED,
 )
 from core.reasons import Reason
-from core.records import ACCOUNT, INSTRUMENT
+from core.records import ACCOUNT_BYTES, INSTRUMENT_BYTES
 from core.risk import holds
 from core.risk.accounts import need_position, room_for_position
 from core.rows import (
@@ -78,9 +78,9 @@ def is_plain(state: Record, command: int) -> bool:
         return False
     account = place.account if 0 < place.account <= state.accounts_used else 0
     instrument = place.instrument if 0 < place.instrument <= state.instruments_used else 0
-    special = account_at(state.accounts + account * ACCOUNT.itemsize).special | state.killed
+    special = account_at(state.accounts + account * ACCOUNT_BYTES).special | state.killed
     # ``special`` and ``pending`` as one word.
-    return (special | load_i64(state.instruments + instrument * INSTRUMENT.itemsize)) == 0
+    return (special | load_i64(state.instruments + instrument * INSTRUMENT_BYTES)) == 0
 
 
 @kernel
