@@ -108,6 +108,7 @@ TRIGGERED: Final = 16  # In the row only.
 CANCEL_OPEN: Final = 1  # UPDATE_ACCOUNT.
 CANCEL_ON_DISCONNECT: Final = 1  # SESSION_OPENED.
 OUTSIDE_MAKER: Final = 1  # OUTSIDE_FILLED.
+OUTSIDE_SELL: Final = 2  # The side, where the order is not known.
 
 # What UPDATE_INSTRUMENT changes.
 CHANGE_PHASE: Final = 1
@@ -507,6 +508,17 @@ OUTSIDE: Final = record(
         ("fee", "<i8"),
         ("order_id", "<i8"),
         ("cum", "<i8"),  # As the outside counts; 0: not said.
+    ],
+)
+
+OUTSIDE_CORRECTION: Final = record(
+    "corrected outside, slot 3",
+    SLOT_BYTES,
+    [
+        ("new_price", "<i8"),
+        ("new_qty", "<i8"),
+        ("new_fee", "<i8"),
+        ("reserved", "<i8", (13,)),
     ],
 )
 
