@@ -8,19 +8,19 @@ from core.jit import kernel, stay_apart
 from core.memory import Record, address_of, fill
 from core.messages import (
     BUY,
-    LIMIT,
     PHASE_HALTED,
     PHASE_OPEN,
     PHASE_POST_ONLY,
     POST_ONLY,
     PRIORITY_KEPT,
+    REDUCE_ONLY,
     RESTS,
     SELL,
     SLIDE,
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DRAFT_BYTES
+from core.records import DRAFT_BYTES, INSTRUMENT_BAND
 from core.risk import holds, prices
 from core.rows import (
     bookside_row,
@@ -38,6 +38,7 @@ from core.sequencer.draft import (
     check_stop_price,
     draft_of,
     off_tick,
+    reducible,
 )
 from core.sequencer.finish import is_open, take_away
 from core.sequencer.form import place_2_at
@@ -59,6 +60,7 @@ HALTED: Final = Reason.HALTED.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
 PAIR: Final = Reason.PAIR.value
+REDUCE_ONLY_REASON: Final = Reason.REDUCE_ONLY.value
 PHASE: Final = Reason.PHASE.value
 POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
 PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
@@ -110,12 +112,18 @@ def check_rest(state: Record, command: int, slot: int) -> int:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     leaves = new_leaves(state, replace, slot)
-    total = order.cum + min(leaves, QTY_MOST - order.cum)
     display = replace.display_qty
-    if display != 0 and (cold.order_type != LIMIT or display > total):
-        return because(state, DISPLAY_QTY, total, display)
+    waits = cold.status == STATUS_PENDING
+    if display != 0 and (waits or display > leaves):
+        return because(state, DISPLAY_QTY, leaves, display)
     if has_partner(state, slot):
         return PAIR
+    if cold.flags & REDUCE_ONLY != 0:
+        room = reducible(state, cold.account, cold.instrument, cold.side)
+        if room <= 0:
+            total = order.cum + min(leaves, QTY_MOST - order.cum)
+            net = room if cold.side == SELL else -room
+            return because(state, REDUCE_ONLY_REASON, net, total)
     reason = 0
     if state.risk != 0:
         terms = instrument_row(state, cold.instrument)
@@ -142,12 +150,9 @@ def check_new_price(state: Record, terms: Record, command: int, slot: int) -> in
     mine.price = new_price(state, replace, slot)
     if order.price == 0:
         return PRICE_NOT_ALLOWED if replace.price != 0 else 0
-    if mine.price != order.price:
-        reason = check_limit_price(state, terms, mine.price)
-        if reason != 0:
-            return reason
-    if cold.status == STATUS_PENDING or keeps_place(state, command, slot):
-        return 0
+    reason = check_limit_price(state, terms, mine.price)
+    if reason != 0 or cold.status == STATUS_PENDING:
+        return reason
     bookside = orders.other_bookside(cold.instrument, cold.side)
     key = mine.price ^ bookside_row(state, bookside).flip
     mine.crosses = int(orders.crosses(state, bookside, key))
@@ -157,10 +162,17 @@ def check_new_price(state: Record, terms: Record, command: int, slot: int) -> in
             behind = prices.next_below(terms, best)
         else:
             behind = prices.next_above(terms, best)
-        if behind > 0 and check_limit_price(state, terms, behind) == 0:
+        if behind > 0 and fits_band(state, terms, behind):
             mine.price = behind
             mine.crosses = 0
     return 0
+
+
+@kernel
+def fits_band(state: Record, terms: Record, price: int) -> bool:
+    if price > terms.price_limit:
+        return False
+    return terms.special & INSTRUMENT_BAND == 0 or prices.broken_bound(terms, price) < 0
 
 
 @kernel
@@ -212,7 +224,7 @@ def check_space(state: Record, command: int, slot: int) -> int:
         fits = keeps_place(state, command, slot) or levels.has_room(state, bookside, key)
     if not fits:
         return because(state, CAPACITY, state.pages_max, state.pages_max)
-    new_row = replace_at(command).display_qty != 0 and order_row(state, slot).extra == 0
+    new_row = new_display(state, command, slot) != 0 and order_row(state, slot).extra == 0
     if new_row and not extras.has_room(state, 1):
         return because(state, CAPACITY, state.extras_max, state.extras_count)
     return 0
@@ -225,14 +237,14 @@ def keeps_place(state: Record, command: int, slot: int) -> bool:
     order = order_row(state, slot)
     extra = order.extra
     display = extra_row(state, extra).display_qty if extra != 0 else 0
-    if replace.display_qty != 0 and replace.display_qty != display:
+    if new_display(state, command, slot) != display:
         return False
     if replace.slots != 1 and extra != 0:
         stop = place_2_at(command + SLOT_BYTES).stop_price
         if stop != 0 and stop != extra_row(state, extra).stop_price:
             return False
-    price = new_price(state, replace, slot)
-    return price == order.price and new_leaves(state, replace, slot) <= order.leaves
+    same = draft_of(state).price == order.price
+    return same and new_leaves(state, replace, slot) <= order.leaves  # type: ignore[no-any-return]
 
 
 @kernel
@@ -269,7 +281,7 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     take_away(state, slot)
     order.price = price
     order.leaves = leaves
-    if display != 0:
+    if display != 0 or order.extra != 0:
         set_display(state, slot, display)
     if waits:
         extra_row(state, order.extra).stop_price = draft_of(state).stop_price
@@ -287,7 +299,7 @@ def new_display(state: Record, command: int, slot: int) -> int:
     """The display quantity from now on; 0: all is shown."""
     asked = replace_at(command).display_qty
     if asked != 0:
-        return asked  # type: ignore[no-any-return]
+        return asked if asked != new_leaves(state, replace_at(command), slot) else 0  # type: ignore[no-any-return]
     extra = order_row(state, slot).extra
     return extra_row(state, extra).display_qty if extra != 0 else 0
 

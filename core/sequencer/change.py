@@ -34,6 +34,7 @@ from core.sequencer.finish import cancel_open, is_open
 from core.sequencer.life import end_open
 from core.sequencer.match import reduce_open
 
+SESSION_MASK: Final = (1 << 32) - 1
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
 EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
@@ -199,8 +200,6 @@ def has_partner(state: Record, slot: int) -> bool:
 def mass_cancel(state: Record, command: int) -> None:
     mass = mass_at(command)
     reason = MALFORMED if not 1 <= mass.slots <= 2 or mass.side > SELL else 0
-    if reason == 0 and mass.filter_session < 0:
-        reason = MALFORMED
     if reason == 0:
         reason = admit(state, command)
     if reason == REPEATED:
@@ -245,7 +244,7 @@ def fits(state: Record, command: int, slot: int) -> bool:
         return False
     if mass.side != 0 and cold.side != mass.side:
         return False
-    if mass.filter_session != 0 and cold.session != mass.filter_session:
+    if mass.filter_session != 0 and cold.session != mass.filter_session & SESSION_MASK:
         return False
     if mass.slots == 1 or text.is_empty(command + SLOT_BYTES + TAG_AT):
         return True
@@ -254,3 +253,15 @@ def fits(state: Record, command: int, slot: int) -> bool:
         return False
     own = address_of(extra_row(state, extra)) + EXTRA_TAG_AT
     return text.same_text(own, command + SLOT_BYTES + TAG_AT)
+
+
+@kernel
+def cancel_all(state: Record, account: int, reason: int) -> int:
+    """Cancel every open order of an account, oldest first; how many there were."""
+    count = account_row(state, account).open_orders
+    slot = account_row(state, account).open_head
+    while slot != 0:
+        following = cold_row(state, slot).account_next
+        cancel_open(state, slot, reason)
+        slot = still_open(state, following)
+    return count  # type: ignore[no-any-return]

@@ -29,7 +29,13 @@ from core.messages import (
     TRAILING_STOP,
 )
 from core.reasons import Reason
-from core.records import DRAFT_BYTES, INSTRUMENT_BAND, INSTRUMENT_TICKS
+from core.records import (
+    DRAFT_BYTES,
+    INSTRUMENT_BAND,
+    INSTRUMENT_BINARY,
+    INSTRUMENT_SHORT,
+    INSTRUMENT_TICKS,
+)
 from core.risk import holds, prices, text
 from core.risk.accounts import find_position, room_for_position
 from core.rows import (
@@ -47,6 +53,8 @@ from core.sequencer.checks import check_notional, check_qty
 from core.sequencer.form import place_2_at, rests
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
+
+NS_MOST: Final = (1 << 63) - 1
 
 CAPACITY: Final = Reason.CAPACITY.value
 EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
@@ -138,6 +146,11 @@ def check_limit_price(state: Record, terms: Record, price: int) -> int:
         reason = off_tick(state, terms, price)
         if reason != 0:
             return reason
+    return check_band(state, terms, price)
+
+
+@kernel
+def check_band(state: Record, terms: Record, price: int) -> int:
     if price > terms.price_limit:
         return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
     if terms.special & INSTRUMENT_BAND != 0:
@@ -159,18 +172,11 @@ def check_prices(state: Record, terms: Record, command: int) -> int:
     else:
         if place.price == 0:
             return PRICE_MISSING
-        reason = check_limit_price(state, terms, place.price)
-        if reason != 0:
-            return reason
-    if place.slots == 2:
-        more = place_2_at(command + SLOT_BYTES)
-        for price in (more.stop_price, more.protection_price):
-            reason = off_tick(state, terms, price) if price != 0 else 0
-            if reason != 0:
-                return reason
-        for price in (more.stop_price, more.protection_price):
-            if price > terms.price_limit:
-                return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
+    reason = check_ticks(state, terms, command)
+    if reason == 0:
+        reason = check_bounds(state, terms, command)
+    if reason != 0:
+        return reason
     if is_stop(place.order_type):
         return 0
     bookside = orders.other_bookside(place.instrument, place.side)
@@ -179,6 +185,35 @@ def check_prices(state: Record, terms: Record, command: int) -> int:
     if mine.crosses != 0 and place.flags & SLIDE != 0:
         slide(state, terms, command)
     return 0
+
+
+@kernel
+def check_ticks(state: Record, terms: Record, command: int) -> int:
+    """Price, stop and protection price on their steps."""
+    place = place_at(command)
+    if terms.special & INSTRUMENT_TICKS == 0:
+        return 0
+    reason = off_tick(state, terms, place.price)
+    if reason == 0 and place.slots == 2:
+        more = place_2_at(command + SLOT_BYTES)
+        reason = off_tick(state, terms, more.stop_price)
+        if reason == 0:
+            reason = off_tick(state, terms, more.protection_price)
+    return reason
+
+
+@kernel
+def check_bounds(state: Record, terms: Record, command: int) -> int:
+    """The price within its band; stop and protection price within what prices can be."""
+    place = place_at(command)
+    reason = check_band(state, terms, place.price) if place.price != 0 else 0
+    if reason == 0 and place.slots == 2:
+        more = place_2_at(command + SLOT_BYTES)
+        highest = max(more.stop_price, more.protection_price)
+        if highest > terms.price_limit:
+            first = more.stop_price if more.stop_price > terms.price_limit else highest
+            return because(state, PRICE_OUT_OF_BAND, terms.price_limit, first)
+    return reason
 
 
 @kernel
@@ -247,7 +282,7 @@ def check_partner(state: Record, command: int) -> int:
     if slot == 0:
         return UNKNOWN_ORDER
     cold = cold_row(state, slot)
-    if cold.instrument != place.instrument or not is_live(cold):
+    if cold.instrument != place.instrument or not is_live(cold) or cold.flags & REDUCE_ONLY != 0:
         return UNKNOWN_ORDER
     extra = order_row(state, slot).extra
     if extra != 0 and extra_row(state, extra).partner != 0:
@@ -311,7 +346,7 @@ def deadline_for(state: Record, terms: Record, time_in_force: int, expire_ns: in
     if time_in_force == DAY:
         return ((now - terms.day_end_ns) // DAY_NS + 1) * DAY_NS + terms.day_end_ns  # type: ignore[no-any-return]
     if time_in_force == GTC and terms.max_age_ns != 0:
-        return now + terms.max_age_ns  # type: ignore[no-any-return]
+        return now + min(terms.max_age_ns, NS_MOST - now)  # type: ignore[no-any-return]
     return 0
 
 
@@ -369,6 +404,8 @@ def shared_with(state: Record, partner: int, side: int, need: int) -> int:
     order = order_row(state, partner)
     cold = cold_row(state, partner)
     terms = instrument_row(state, cold.instrument)
+    if terms.special & (INSTRUMENT_BINARY | INSTRUMENT_SHORT) != 0:
+        return 0
     return min(need, holds.hold_of(terms, order, cold))
 
 
@@ -381,6 +418,8 @@ def check_space(state: Record, terms: Record, command: int) -> int:
         return because(state, CAPACITY, state.orders_max, state.open_orders)
     if state.risk != 0 and not room_for_position(state, place.account, place.instrument):
         return CAPACITY
+    if place.order_type == TRAILING_STOP and terms.trailing == TRAILING_MAX:
+        return because(state, CAPACITY, TRAILING_MAX, terms.trailing)
     if not has_page(state, command):
         return because(state, CAPACITY, state.pages_max, state.pages_max)
     rows = mine.needs_extra
@@ -388,8 +427,6 @@ def check_space(state: Record, terms: Record, command: int) -> int:
         rows += 1
     if not extras.has_room(state, rows):
         return because(state, CAPACITY, state.extras_max, state.extras_count)
-    if place.order_type == TRAILING_STOP and terms.trailing == TRAILING_MAX:
-        return because(state, CAPACITY, TRAILING_MAX, terms.trailing)
     return 0
 
 

@@ -38,6 +38,7 @@ from core.reasons import Reason
 from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
+from core.sequencer.due import pass_time
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.general import place_any
@@ -113,6 +114,8 @@ def apply_other(state: Record, command: int) -> None:
         reduce_order(state, command)
     elif kind == MASS_CANCEL:
         mass_cancel(state, command)
+    elif kind == TIME:
+        pass_time(state, command)
     elif kind in (DEPOSIT, WITHDRAW):
         move_money(state, command)
     elif kind == CREATE_ACCOUNT:
@@ -132,7 +135,6 @@ def is_kept(kind: int) -> bool:
         kind in (UPDATE_INSTRUMENT, SETTLE_INSTRUMENT, UPDATE_ACCOUNT)
         or TRANSFER <= kind <= KILL_SWITCH
         or SESSION_OPENED <= kind <= SESSION_OPENED + 2
-        or kind == TIME
         or OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
@@ -161,6 +163,7 @@ def is_known(kind: int) -> bool:
         or CREATE_ASSET <= kind <= CREATE_INSTRUMENT
         or kind == CREATE_ACCOUNT
         or DEPOSIT <= kind <= WITHDRAW
+        or kind == TIME
     )
 
 

@@ -19,6 +19,7 @@ from core.messages import (
     ORDER_EXPIRED,
     ORDER_RESTED,
     ORDER_TRIGGERED,
+    REDUCE_ONLY,
     RESTS,
     SELL,
     SELL_SIDE,
@@ -42,12 +43,12 @@ from core.rows import (
     position_row,
 )
 from core.sequencer.admit import REPEATED, admit, place_at, reject
-from core.sequencer.draft import TAG_AT, draft, draft_of, is_stop
+from core.sequencer.draft import TAG_AT, draft, draft_of, is_stop, reducible
 from core.sequencer.events import bare_event, order_event, reserve
 from core.sequencer.finish import close_orphan, drop_partner
 from core.sequencer.form import form_any, place_2_at
 from core.sequencer.life import accept, end, end_open, open_order
-from core.sequencer.match import fillable, sweep_any
+from core.sequencer.match import SPENT, fillable, sweep_any
 
 EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
@@ -55,6 +56,7 @@ CAPACITY: Final = Reason.CAPACITY.value
 FOK_UNFILLED: Final = Reason.FOK_UNFILLED.value
 IOC_REMAINDER: Final = Reason.IOC_REMAINDER.value
 MARKET_REMAINDER: Final = Reason.MARKET_REMAINDER.value
+STP: Final = Reason.STP.value
 MIN_QTY_UNFILLED: Final = Reason.MIN_QTY_UNFILLED.value
 
 
@@ -108,7 +110,7 @@ def enter_any(state: Record, command: int) -> int:
     event.cum_notional = (
         place.order_type
         | (place.time_in_force << 8)
-        | (place.self_trade << 16)
+        | (mine.self_trade << 16)
         | (place.flags << 24)
     )
     return slot
@@ -182,7 +184,7 @@ def begin_order(state: Record, command: int, slot: int) -> None:
     reason = 0
     min_qty = place_2_at(command + SLOT_BYTES).min_qty if place.slots == 2 else 0
     wanted = place.qty if place.time_in_force == FOK else min_qty
-    if wanted != 0 and fillable(state, slot, wanted) < wanted:
+    if wanted != 0 and would_fill(state, slot, wanted) < wanted:
         reason = FOK_UNFILLED if place.time_in_force == FOK else MIN_QTY_UNFILLED
     rests_at_once = accepted_flags(state, command) & RESTS != 0
     if reason == 0 and not rests_at_once:
@@ -191,11 +193,24 @@ def begin_order(state: Record, command: int, slot: int) -> None:
 
 
 @kernel
+def would_fill(state: Record, slot: int, wanted: int) -> int:
+    """``fillable``, for one that may only reduce no more than there is to be reduced."""
+    cold = cold_row(state, slot)
+    found = fillable(state, slot, wanted)
+    if cold.flags & REDUCE_ONLY == 0:
+        return found
+    return min(found, reducible(state, cold.account, cold.instrument, cold.side))
+
+
+@kernel
 def settle_rest(state: Record, slot: int, reason: int, told: bool, linked: int) -> None:  # noqa: FBT001
     """After its match: into the book with what is left, or to its end.  ``reason``: why it ends.
     ``told``: an event said already that it rests.  ``linked``: 1 if it was open before."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
+    is_spent = reason == SPENT
+    if is_spent:
+        reason = STP
     stays_open = order.leaves > 0 and reason == 0 and order.price != 0
     stays_open = stays_open and cold.time_in_force in (GTC, DAY, GTD)
     if stays_open and not told and not has_own_page(state, slot):
@@ -223,6 +238,8 @@ def settle_rest(state: Record, slot: int, reason: int, told: bool, linked: int) 
         end_open(state, slot, status, reason)
     else:
         end(state, slot, status, reason)
+    if is_spent:
+        order.shown = order.cum  # What was taken off is no part of its quantity any more.
     close_orphan(state)
 
 

@@ -37,6 +37,7 @@ from core.sequencer.finish import close_orphan, drop_partner, expire_open
 
 GO_ON: Final = 0
 STOP_HERE: Final = -1  # What it may spend is spent.
+SPENT: Final = -2  # All of it was taken off by self-trade prevention.
 POSITION_CLOSED: Final = Reason.POSITION_CLOSED.value
 STP: Final = Reason.STP.value
 
@@ -108,15 +109,15 @@ def meet(state: Record, slot: int) -> int:
         fill = min(fill, room)
     if cold.self_trade != 0 and cold.account == maker_cold.account:
         return prevent(state, slot, maker_slot)
-    if maker.extra != 0 and extra_row(state, maker.extra).partner != 0:
-        drop_partner(state, maker_slot)
-        return GO_ON
     terms = instrument_row(state, cold.instrument)
     fill = min(fill, maker.shown)
     if state.risk != 0 and order.price == 0 and cold.side == BUY:
         fill = min(fill, settle.affordable(terms, maker.price, cold.hold_fee))
         if fill == 0:
             return STOP_HERE
+    if maker.extra != 0 and extra_row(state, maker.extra).partner != 0:
+        drop_partner(state, maker_slot)
+        return GO_ON
     trade(state, terms, slot, maker_slot, fill)
     return GO_ON
 
@@ -162,6 +163,9 @@ def prevent(state: Record, slot: int, maker_slot: int) -> int:
     if mode == STP_CANCEL_BOTH:
         expire_open(state, maker_slot, STP)
         return STP
+    if order_row(state, maker_slot).extra != 0:
+        drop_partner(state, maker_slot)
+        reserve(state)
     qty = min(order_row(state, slot).leaves, order_row(state, maker_slot).leaves)
     decrement(state, maker_slot, qty)
     reserve(state)
@@ -174,6 +178,7 @@ def decrement(state: Record, slot: int, qty: int) -> None:
     order = order_row(state, slot)
     if qty == order.leaves:
         expire_open(state, slot, STP)
+        order.shown = order.cum  # What was taken off is no part of its quantity any more.
         return
     reduce_open(state, slot, qty)
     event = order_event(state, ORDER_REDUCED, 0, order, cold_row(state, slot))
@@ -205,7 +210,7 @@ def decrement_taker(state: Record, slot: int, qty: int) -> int:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     if qty == order.leaves:
-        return STP
+        return SPENT
     if state.risk != 0:
         terms = instrument_row(state, cold.instrument)
         holds.shrink(state, terms, order, cold, order.leaves - qty)
@@ -226,23 +231,35 @@ def fillable(state: Record, slot: int, wanted: int) -> int:
     worst = worst_for(state, slot)
     key = bookside_row(state, bookside).best_key
     found = 0
-    while key >= worst and key >= 0:
+    while key >= worst and key >= 0 and found < wanted:
         unit = (levels.find_page(state, bookside, key) << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
-        at = level_row(state, unit).next
-        while at != unit:
-            maker_slot = slot_of_unit(state, at)
-            maker = order_row(state, maker_slot)
-            maker_cold = cold_row(state, maker_slot)
-            own = cold.self_trade != 0 and maker_cold.account == cold.account
-            if own and cold.self_trade != STP_CANCEL_MAKER:
-                return found
-            if not own and is_counted(state, maker, maker_cold):
-                found += min(maker.leaves, wanted - found)
-                if found >= wanted:
-                    return found
-            at = maker.next
+        more = fillable_at(state, cold, unit, wanted - found)
+        if more < 0:
+            return found - more - 1
+        found += more
         key = levels.next_level(state, bookside, key)
     return found
+
+
+@kernel
+def fillable_at(state: Record, cold: Record, unit: int, wanted: int) -> int:
+    """The same of one level; -1 - it where an own order ends the count: of those in front of it
+    only what they show counts, because what comes after stands behind it."""
+    whole = 0
+    shown = 0
+    at = level_row(state, unit).next
+    while at != unit:
+        slot = slot_of_unit(state, at)
+        maker = order_row(state, slot)
+        maker_cold = cold_row(state, slot)
+        own = cold.self_trade != 0 and maker_cold.account == cold.account
+        if own and cold.self_trade != STP_CANCEL_MAKER:
+            return -1 - shown
+        if not own and is_counted(state, maker, maker_cold):
+            whole += min(maker.leaves, wanted - whole)
+            shown += min(maker.shown, wanted - shown)
+        at = maker.next
+    return whole
 
 
 @kernel
