@@ -161,9 +161,8 @@ def is_known(kind: int) -> bool:
     return (
         PLACE_ORDER <= kind <= MASS_CANCEL
         or CREATE_ASSET <= kind <= CREATE_INSTRUMENT
-        or kind == CREATE_ACCOUNT
+        or kind in (CREATE_ACCOUNT, TIME)
         or DEPOSIT <= kind <= WITHDRAW
-        or kind == TIME
     )
 
 
