@@ -46,7 +46,7 @@ from core.sequencer.place import is_plain, place_order
 from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
 from core.sequencer.replace import replace_order
 
-ENGINE_VERSION: Final = 1
+ENGINE_VERSION: Final = 2
 
 MALFORMED: Final = Reason.MALFORMED.value
 NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
