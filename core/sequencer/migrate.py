@@ -14,19 +14,21 @@ from core.jit import kernel
 from core.records import COLD
 from core.rows import state_at
 
-SECTIONS_OF: Final = {1: 15}  # How many of today's sections an older version had: the first ones.
+FIRST_SECTIONS: Final = 15  # Version 1 had these of today's sections, the first ones.
 Array = np.ndarray[Any, Any]
 
 
-def sections_of(version: int, names: list[str]) -> list[str]:
-    """The sections of a snapshot of an engine version, in their order."""
-    return names[: SECTIONS_OF.get(version, len(names))]
+def are_sections(found: list[str], names: list[str]) -> bool:
+    """Are these the sections of a snapshot, of today or of an older engine?"""
+    return found == names or is_first(found, names)
 
 
-def migrate(state: Any, version: int, old_orders: "Array | None") -> None:
-    """What rows of ``version`` do not say; ``old_orders``: the rows of orders as they were."""
-    if version != 1:
-        return
+def is_first(found: list[str], names: list[str]) -> bool:
+    return found == names[:FIRST_SECTIONS]
+
+
+def migrate(state: Any, old_orders: "Array | None") -> None:
+    """What the rows of version 1 do not say; ``old_orders``: those of orders as they were."""
     if old_orders is not None and "account" in (old_orders.dtype.names or ()):
         state.rows("cold", COLD, len(old_orders))["account"] = old_orders["account"]
     open_stop_sides(state.address)

@@ -30,7 +30,7 @@ from core.journal.snapshots import (
     read_manifest,
 )
 from core.limits import Limits, from_genesis
-from core.sequencer.migrate import migrate, sections_of
+from core.sequencer.migrate import are_sections, is_first, migrate
 from core.sequencer.rebuild import rebuild
 from core.sequencer.resize import begin_rings, move_links, refuse_small
 from core.sequencer.state import SECTIONS, State
@@ -122,9 +122,9 @@ def load(directory: Path, *, populate: bool = False, limits: Limits | None = Non
     finally:
         os.close(fd)
     content.madvise(mmap.MADV_WILLNEED)
-    names = sections_of(manifest.engine_version, list(SECTIONS))
-    if [section.name for section in manifest.sections] != names:
-        raise SnapshotBad(path, f"expected the sections {', '.join(names)}")
+    names = [section.name for section in manifest.sections]
+    if not are_sections(names, list(SECTIONS)):
+        raise SnapshotBad(path, f"expected the sections {', '.join(SECTIONS)}")
     old_orders: Array | None = None
     for section in manifest.sections:
         rows = _checked(content, section, path)
@@ -135,7 +135,8 @@ def load(directory: Path, *, populate: bool = False, limits: Limits | None = Non
     state.populated()
     if limits is not None:
         move_links(state, old)
-    migrate(state, manifest.engine_version, old_orders)
+    if is_first(names, list(SECTIONS)):
+        migrate(state, old_orders)
     rebuild(state.address)
     same = limits is None or limits == old
     if same and _is_laid_out_alike(manifest) and state.hash().hex() != manifest.state_hash:
