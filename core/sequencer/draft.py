@@ -460,9 +460,12 @@ def check_space(state: Record, terms: Record, command: int) -> int:
 def has_page(state: Record, command: int) -> bool:
     place = place_at(command)
     mine = draft_of(state)
+    if state.dry != 0 and state.pages_used == state.pages_max:
+        return not levels.is_full(state)
     if is_stop(place.order_type):
         return stops.has_page(state, place.instrument, place.side, mine.stop_price)
     if not rests(command):
         return True
     bookside = orders.own_bookside(place.instrument, place.side)
-    return levels.has_room(state, bookside, mine.price ^ bookside_row(state, bookside).flip)
+    key = mine.price ^ bookside_row(state, bookside).flip
+    return levels.has_room(state, bookside, key)
