@@ -53,6 +53,7 @@ from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
 from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
 from core.ring import at_end, poll, reply_push
 from core.rows import state_at
+from core.stages import applied, journaled, published, take
 from core.wake import idle, wake
 
 LOOP: Final = record(
@@ -94,7 +95,8 @@ LOOP: Final = record(
         ("longest_ns", "<i8"),  # Turn since the start, and since ``second_from_ns``.
         ("longest_1s_ns", "<i8"),
         ("second_from_ns", "<i8"),
-        ("reserved", "<i8", (29,)),
+        ("stages", "<i8"),  # The core's end of the side ring; 0: no stamps.
+        ("reserved", "<i8", (28,)),
     ],
 )
 loop_at = pointer(LOOP)
@@ -138,18 +140,23 @@ def turn(loop_address: int) -> int:
             done = journal_and_apply(loop)
             if done != 0:
                 return ROTATE if done == NO_ROOM else done
+        now_ns = monotonic_ns()
+        if loop.stages != 0:
+            applied(loop.stages, now_ns)
         if loop.query_count > 0 and not answer_queries(loop):
             return STATE_ASKED
-        now_ns = monotonic_ns()
         count(loop.counters, DUTY_CYCLES, 1)
         measure(loop, now_ns)
-        wake_sleepers(loop, now_ns)
+        woken = wake_sleepers(loop, now_ns)
+        if loop.stages != 0:
+            published(loop.stages, woken)
+        if busy:
+            loop.idle_from_ns = 0  # Before what is due: a marker is due when nothing came for long.
+            count(loop.counters, BUSY_CYCLES, 1)
         due = due_for_python(loop, now_ns)
         if due != LOOK:
             return due
         if busy:
-            loop.idle_from_ns = 0
-            count(loop.counters, BUSY_CYCLES, 1)
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
@@ -210,7 +217,10 @@ def sort_out(loop: Record, taken: int) -> None:
 
 @kernel
 def stamp(loop: Record) -> None:
-    """Give every command of the batch its sequence, its time and its checksum."""
+    """Give every command of the batch its sequence, its time and its checksum, whatever its
+    producer left in those fields."""
+    if loop.stages != 0:
+        take(loop.stages, loop.batch, loop.slots, loop.sequence + 1, loop.commands)
     loop.first_sequence = loop.sequence + 1
     loop.timestamp_ns = max(loop.timestamp_ns + 1, realtime_ns())
     place = 0
@@ -245,6 +255,8 @@ def journal_and_apply(loop: Record) -> int:
     )
     if done != 0:
         return done
+    if loop.stages != 0:
+        journaled(loop.stages)
     if call_entry(loop.apply_entry, loop.state, loop.batch, loop.slots) < 0:
         return ENGINE_FAILED
     loop.checkpoint_commands += loop.commands
@@ -319,25 +331,28 @@ def push_answer(loop_address: int, rows: int) -> None:
 
 
 @kernel
-def wake_sleepers(loop: Record, now_ns: int) -> None:
-    """A byte at once to who asked; to the others at most one a millisecond."""
+def wake_sleepers(loop: Record, now_ns: int) -> int:
+    """A byte at once to who asked, how many; to the others at most one a millisecond."""
     any_asked = False
+    woken = 0
     for gateway in range(loop.gateway_count):
         if load_i64(loop.asked + gateway * 8) != 0:
             store_i64(loop.asked + gateway * 8, 0)
             any_asked = True
-            wake_one(loop, gateway)
+            woken += wake_one(loop, gateway)
     if any_asked and loop.gateway_count > 1 and loop.owed_ns == 0:
         loop.owed_ns = now_ns
     if loop.owed_ns != 0 and now_ns - loop.owed_ns >= OWED_NS:
         wake_all(loop)
+    return woken
 
 
 @kernel
-def wake_one(loop: Record, gateway: int) -> None:
+def wake_one(loop: Record, gateway: int) -> int:
     sleeping = load_i64(loop.sleeping + gateway * 8)
     woken = wake(sleeping, load_i64(loop.fifos + gateway * 8))
     count(loop.counters, WAKE_UPS, woken)
+    return woken
 
 
 @kernel
