@@ -43,6 +43,7 @@ from core.messages import (
     QUERY_SESSION,
     REPLY_BODY,
     STATUS_OPEN,
+    STATUS_PENDING,
     STATUS_REJECTED,
     TOO_OLD,
 )
@@ -144,7 +145,7 @@ def write_order(state: Record, slot: int, address: int) -> None:
     reply.price = order.price
     reply.leaves = order.leaves
     reply.cum = order.cum
-    is_open = cold.status == STATUS_OPEN
+    is_open = cold.status in (STATUS_OPEN, STATUS_PENDING)
     reply.order_qty = order.leaves + order.cum if is_open else order.shown
     reply.cum_notional = order.cum_notional
     reply.last_price = cold.last_price
@@ -250,7 +251,7 @@ def first_after(state: Record, account: int, cursor: int) -> int:
     if cursor > 0 and 0 < slot <= state.slots_used:
         cold = cold_row(state, slot)
         same = order_row(state, slot).order_id == cursor and cold.account == account
-        if same and cold.status == STATUS_OPEN:
+        if same and cold.status in (STATUS_OPEN, STATUS_PENDING):
             return cold.account_next  # type: ignore[no-any-return]
     slot = account_row(state, account).open_head
     while slot != 0 and order_row(state, slot).order_id <= cursor:
