@@ -57,6 +57,7 @@ from core.rows import (
     balance_row,
     bookside_row,
     cold_row,
+    extra_row,
     id_record_row,
     instrument_row,
     order_row,
@@ -152,6 +153,12 @@ def write_order(state: Record, slot: int, address: int) -> None:
     reply.fees = cold.fees
     if is_open and state.risk != 0:
         reply.hold = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
+    if order.extra != 0:
+        extra = extra_row(state, order.extra)
+        reply.hold -= extra.shared
+        reply.expire_ns = extra.expire_ns
+        reply.display_qty = extra.display_qty
+        reply.stop_price = extra.stop_price
     reply.created_ns = cold.created_ns
     reply.updated_ns = cold.updated_ns
     reply.sequence = state.sequence
