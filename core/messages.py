@@ -634,9 +634,8 @@ ORDER_REPLY: Final = record(
         ("status", "u1"),
         ("order_flags", "u1"),
         ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
-        ("reserved_1", "<i4"),
         ("stop_price", "<i8"),  # Of a stop; 0 otherwise.
-        ("reserved_2", "u1", (44,)),
+        ("reserved", "u1", (48,)),
     ],
 )
 
