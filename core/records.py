@@ -8,6 +8,7 @@ one unit, an order two, and both begin with LINK.  Unlinking is then two stores 
 from typing import Final
 
 from core.layout import offset_of, record
+from core.messages import LIMIT_FIELDS
 
 UNIT_SHIFT: Final = 5
 UNIT_BYTES: Final = 1 << UNIT_SHIFT
@@ -24,7 +25,7 @@ LEVEL: Final = record(
         ("prev", "<i4"),  # Unit of the newest.
         ("shown", "<i8"),  # Lots, sum over its orders.
         ("orders", "<i4"),
-        ("opener", "<i4"),  # Limits row of the account that came here first; 0: none is counted.
+        ("opener", "<i4"),  # Account that came here first since it was empty.
         ("hidden", "<i8"),  # Lots of icebergs that are not shown.
     ],
 )
@@ -166,8 +167,7 @@ POSITION: Final = record(
         # The third.
         ("due_held_base", "<i8"),  # Clearing: held for it.
         ("due_held_quote", "<i8"),
-        ("buying", "<i8"),  # Lots of open buys; kept up where there are limits.
-        ("reserved", "<i8", (5,)),
+        ("reserved", "<i8", (6,)),
     ],
 )
 
@@ -295,7 +295,7 @@ EXTRA: Final = record(
 
 DRAFT: Final = record(
     "what the checks of an order found out, for its entry; not state",
-    128,
+    192,
     [
         ("price", "<i8"),  # As it slid.
         ("stop_price", "<i8"),
@@ -309,7 +309,17 @@ DRAFT: Final = record(
         ("self_trade", "<i4"),  # In force.
         ("crosses", "<i4"),
         ("needs_extra", "<i4"),
-        ("reserved", "<i8", (6,)),
+        # For the limits of its account.
+        ("qty", "<i8"),  # The order quantity.
+        ("leaves", "<i8"),
+        ("own_leaves", "<i8"),  # A replace: as the order is.
+        ("own_notional", "<i8"),
+        ("stays", "<i4"),  # A new order that may stay open.
+        ("opens", "<i4"),  # It would open a level.
+        ("closes", "<i4"),  # It would leave a level empty that its account opened.
+        ("reserved_1", "<i4"),
+        ("multiplier", "<i8"),
+        ("reserved_2", "<i8", (7,)),
     ],
 )
 
@@ -330,28 +340,26 @@ DUE_CLEARING: Final = 3
 
 LIMIT_ROW: Final = record(
     "limits of an account, as a whole or in one instrument; 0: none",
-    128,
+    192,
     [
         ("account", "<i4"),
         ("instrument", "<i4"),  # 0: as a whole.
-        ("position_max", "<i8"),
-        ("open_orders_max", "<i8"),
-        ("exposure_max", "<i8"),
-        ("orders_per_second", "<i8"),
-        ("messages_per_fill", "<i8"),
-        ("deviation_ppm", "<i8"),
-        ("order_qty_max", "<i8"),
-        ("order_notional_max", "<i8"),
-        ("levels_max", "<i8"),
-        ("short_max", "<i8"),
+        *((name, "<i8") for name in LIMIT_FIELDS),
+        # As a whole.  A sum is high x 2^62 + the word before it, which is below 2^62.
         ("exposure", "<i8"),
+        ("exposure_high", "<i8"),
         ("second", "<i8"),
-        ("in_second", "<i4"),
+        ("in_second", "<i8"),
+        ("day", "<i8"),
+        ("messages", "<i8"),
+        ("fills", "<i8"),
         ("levels", "<i4"),  # Levels that it opened and that still have orders.
-        ("day", "<i4"),
-        ("messages", "<i4"),
-        ("fills", "<i4"),
-        ("open_orders", "<i4"),  # In one instrument.
+        ("open_orders", "<i4"),  # In one instrument, as all of the following.
+        ("buying", "<i8"),  # Lots of open orders.
+        ("buying_high", "<i8"),
+        ("selling", "<i8"),
+        ("selling_high", "<i8"),
+        ("reserved", "<i8"),
     ],
 )
 
@@ -364,7 +372,8 @@ SESSION: Final = record(
         ("last_request_id", "<i8"),
         ("account", "<i4"),  # For whom it speaks; 0: for nobody in particular.
         ("is_open", "<i4"),
-        ("reserved", "<i8", (5,)),
+        ("counted", "<i8"),  # Within a command: orders that end with it.
+        ("reserved", "<i8", (4,)),
     ],
 )
 
@@ -412,8 +421,9 @@ STATE: Final = record(
         ("extras", "<i8"),
         ("deadlines", "<i8"),
         ("limit_rows", "<i8"),
+        ("limit_table", "<i8"),
         ("draft", "<i8"),
-        ("cascade", "<i8"),  # i4 heap of slots by order id: triggered, not matched yet.
+        ("cascade", "<i8"),  # i8 heap of order ids: triggered, not matched yet.
         ("order_base", "<i8"),  # Unit of order slot 0.
         ("page_mask", "<i8"),
         ("node_mask", "<i8"),
@@ -423,6 +433,7 @@ STATE: Final = record(
         ("balance_mask", "<i8"),
         ("position_mask", "<i8"),
         ("session_mask", "<i8"),
+        ("limit_mask", "<i8"),
         ("orders_max", "<i8"),
         ("closed_keep", "<i8"),
         ("pages_max", "<i8"),
@@ -455,7 +466,8 @@ STATE: Final = record(
         ("first_trade", "<i8"),  # Price of the first and last trade of the sweep at hand; 0: none.
         ("last_trade", "<i8"),
         ("orphan", "<i8"),  # Slot of the order whose partner has just ended; 0: none.
-        ("spare", "<i8", (9,)),
+        ("dry", "<i8"),  # 1: a check that changes nothing.
+        ("spare", "<i8", (6,)),
         # The counters that are state.  Everything from here on is hashed.
         ("sequence", "<i8"),  # Of the newest applied command.
         ("timestamp_ns", "<i8"),

@@ -180,7 +180,7 @@ def deadline_row(state: Record, place: int) -> Record:
 def limit_row(state: Record, row: int) -> Record:
     if VERIFY:
         assert 0 < row <= state.limits_used
-    return limit_at(state.limit_rows + row * 128)
+    return limit_at(state.limit_rows + row * 192)
 
 
 @inlined

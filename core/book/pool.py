@@ -78,5 +78,10 @@ def find_order(state: Record, order_id: int, account: int) -> int:
 
 
 @inlined
+def slot_of(order_id: int) -> int:
+    return order_id & ORDER_SLOT_MASK
+
+
+@inlined
 def new_order_id(sequence: int, slot: int) -> int:
     return (sequence << ORDER_SLOT_BITS) | slot

@@ -1,9 +1,9 @@
 """The queue of one price level: orders oldest first, in a circular list through the level."""
 
-from core.book.levels import mark_filled, mark_taken
+from core.book.levels import close_level, mark_filled, mark_taken
 from core.jit import VERIFY, inlined
 from core.memory import Record
-from core.rows import bookside_row, level_row, link_row, order_row
+from core.rows import bookside_row, cold_row, level_row, link_row, order_row
 
 
 @inlined
@@ -21,6 +21,7 @@ def append_at(state: Record, bookside: int, slot: int, unit: int, key: int, show
     own = state.order_base + 2 * slot
     level = level_row(state, unit)
     last = level.prev
+    level.opener = cold_row(state, slot).account if last == unit else level.opener
     link_row(state, last).next = own
     order.prev = last
     order.next = unit
@@ -54,6 +55,8 @@ def remove_at(state: Record, bookside: int, slot: int, key: int) -> None:
     order.level = 0
     # Only the level itself can be on both sides.
     mark_taken(state, bookside, key, unit, int(before == after))
+    if state.limits_used != 0 and before == after:
+        close_level(state, bookside, level.opener)
     if VERIFY:
         assert level.shown >= 0
         assert (level.orders == 0) == (level.next == unit)

@@ -3,6 +3,7 @@
 from core.jit import VERIFY, inlined
 from core.memory import Record
 from core.messages import BUY
+from core.risk.limits import count_cost
 from core.risk.money import notional_affordable, ppm_down, ppm_up, share
 from core.rows import balance_row, cold_row, order_row, position_row
 
@@ -60,7 +61,10 @@ def buyer_pays(state: Record, terms: Record, slot: int, fill: int, notional: int
     base.available += fill * terms.base_per_lot
     if VERIFY:
         assert quote.held >= 0 and quote.available >= 0 and cold.hold_fee >= 0
+    before = position.cost
     buy_position(position, fill, notional)
+    if state.limits_used != 0:
+        count_cost(state, position, before)
 
 
 @inlined
@@ -77,7 +81,10 @@ def seller_delivers(
     position.held -= fill
     if VERIFY:
         assert base.held >= 0 and quote.available >= 0 and position.held >= 0
+    before = position.cost
     sell_position(position, fill, notional)
+    if state.limits_used != 0:
+        count_cost(state, position, before)
 
 
 @inlined

@@ -20,13 +20,15 @@ from core.messages import (
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DRAFT_BYTES, INSTRUMENT_BAND
-from core.risk import holds, prices
+from core.records import DRAFT_BYTES, INSTRUMENT_BAND, SPECIAL_LIMITS
+from core.risk import holds, limits, prices
 from core.rows import (
+    account_row,
     bookside_row,
     cold_row,
     extra_row,
     instrument_row,
+    level_row,
     order_row,
 )
 from core.sequencer.admit import because, replace_at
@@ -109,7 +111,6 @@ def check_any(state: Record, command: int, slot: int) -> int:
 def check_rest(state: Record, command: int, slot: int) -> int:
     """Display quantity, pair, hold, room."""
     replace = replace_at(command)
-    order = order_row(state, slot)
     cold = cold_row(state, slot)
     leaves = new_leaves(state, replace, slot)
     display = replace.display_qty
@@ -118,17 +119,52 @@ def check_rest(state: Record, command: int, slot: int) -> int:
         return because(state, DISPLAY_QTY, leaves, display)
     if has_partner(state, slot):
         return PAIR
-    if cold.flags & REDUCE_ONLY != 0:
-        room = reducible(state, cold.account, cold.instrument, cold.side)
-        if room <= 0:
-            total = order.cum + min(leaves, QTY_MOST - order.cum)
-            net = room if cold.side == SELL else -room
-            return because(state, REDUCE_ONLY_REASON, net, total)
-    reason = 0
-    if state.risk != 0:
+    reason = check_limits(state, slot, leaves)
+    if reason == 0 and state.risk != 0:
         terms = instrument_row(state, cold.instrument)
         reason = check_new_hold(state, terms, slot, leaves)
     return reason if reason != 0 else check_space(state, command, slot)
+
+
+@kernel
+def check_limits(state: Record, slot: int, leaves: int) -> int:
+    """Limits of the account, and an order that may only reduce."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    total = order.cum + min(leaves, QTY_MOST - order.cum)
+    is_limited = account_row(state, cold.account).special & SPECIAL_LIMITS != 0
+    reason = 0
+    if is_limited:
+        draft_limits(state, slot, total, leaves)
+        reason = limits.check_first(state, cold.account, cold.instrument, cold.side)
+    if reason == 0 and cold.flags & REDUCE_ONLY != 0:
+        room = reducible(state, cold.account, cold.instrument, cold.side)
+        if room <= 0:
+            net = room if cold.side == SELL else -room
+            reason = because(state, REDUCE_ONLY_REASON, net, total)
+    if reason == 0 and is_limited:
+        reason = limits.check_last(state, cold.account, cold.instrument, cold.side)
+    return reason
+
+
+@kernel
+def draft_limits(state: Record, slot: int, total: int, leaves: int) -> None:
+    """What limits ask of the order as it would be."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    mine = draft_of(state)
+    mine.qty = total
+    mine.leaves = leaves
+    mine.multiplier = instrument_row(state, cold.instrument).multiplier
+    mine.own_leaves = order.leaves
+    mine.own_notional = order.price * order.leaves * mine.multiplier
+    if cold.status == STATUS_PENDING or order.level == 0 or mine.price == order.price:
+        return
+    bookside = orders.own_bookside(cold.instrument, cold.side)
+    key = mine.price ^ bookside_row(state, bookside).flip
+    mine.opens = int(levels.is_vacant(state, bookside, key))
+    level = level_row(state, order.level)
+    mine.closes = int(level.orders == 1 and level.opener == cold.account)
 
 
 @kernel
@@ -263,6 +299,8 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     price = draft_of(state).price
     if state.risk != 0 and (order.price != 0 or cold.side == SELL):
         move_hold(state, slot, price, leaves)
+    if state.limits_used != 0:
+        limits.weigh(state, slot, -old_leaves)
     display = new_display(state, command, slot)
     whole = display == 0 or display >= leaves
     waits = cold.status == STATUS_PENDING
@@ -281,6 +319,8 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     take_away(state, slot)
     order.price = price
     order.leaves = leaves
+    if state.limits_used != 0:
+        limits.weigh(state, slot, leaves)
     if display != 0 or order.extra != 0:
         set_display(state, slot, display)
     if waits:

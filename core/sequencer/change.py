@@ -26,7 +26,7 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.records import EXTRA
-from core.risk import holds, ids, text
+from core.risk import holds, ids, limits, text
 from core.rows import account_row, cold_row, extra_row, id_record_row, instrument_row, order_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
 from core.sequencer.events import bare_event, resting_event
@@ -108,6 +108,8 @@ def cancel_order(state: Record, command: int) -> None:
         reject(state, command, reason, slot)
         return
     remember_target(state, slot)
+    if state.limits_used != 0:
+        limits.count_message(state, cancel.account)
     acknowledge(state, command, slot)
     if order_row(state, slot).extra != 0:
         cancel_open(state, slot, CANCELED_BY_USER)
@@ -180,6 +182,8 @@ def reduce_order(state: Record, command: int) -> None:
         reject(state, command, reason, slot)
         return
     remember_target(state, slot)
+    if state.limits_used != 0:
+        limits.count_message(state, reduction.account)
     acknowledge(state, command, slot)
     if reduction.qty >= order_row(state, slot).leaves:
         cancel_open(state, slot, REDUCED_TO_ZERO)
@@ -209,6 +213,8 @@ def mass_cancel(state: Record, command: int) -> None:
     if reason != 0:
         reject(state, command, reason, 0)
         return
+    if state.limits_used != 0:
+        limits.count_message(state, mass.account)
     count = 0
     slot = account_row(state, mass.account).open_head
     while slot != 0:

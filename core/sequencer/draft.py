@@ -13,8 +13,10 @@ from core.memory import Record, address_of, fill
 from core.messages import (
     BUY,
     DAY,
+    FOK,
     GTC,
     GTD,
+    IOC,
     PHASE_HALTED,
     PHASE_OPEN,
     PHASE_POST_ONLY,
@@ -35,8 +37,9 @@ from core.records import (
     INSTRUMENT_BINARY,
     INSTRUMENT_SHORT,
     INSTRUMENT_TICKS,
+    SPECIAL_LIMITS,
 )
-from core.risk import holds, prices, text
+from core.risk import holds, limits, prices, text
 from core.risk.accounts import find_position, room_for_position
 from core.rows import (
     account_row,
@@ -311,12 +314,35 @@ def reducible(state: Record, account: int, instrument: int, side: int) -> int:
 def check_position(state: Record, command: int) -> int:
     """Limits of the account, and an order that may only reduce."""
     place = place_at(command)
-    if place.flags & REDUCE_ONLY == 0:
-        return 0
-    room = reducible(state, place.account, place.instrument, place.side)
-    if room > 0:
-        return 0
-    return because(state, REDUCE_ONLY_REASON, room if place.side == SELL else -room, place.qty)
+    is_limited = account_row(state, place.account).special & SPECIAL_LIMITS != 0
+    reason = 0
+    if is_limited:
+        draft_limits(state, command)
+        reason = limits.check_first(state, place.account, place.instrument, place.side)
+    if reason == 0 and place.flags & REDUCE_ONLY != 0:
+        room = reducible(state, place.account, place.instrument, place.side)
+        if room <= 0:
+            net = room if place.side == SELL else -room
+            reason = because(state, REDUCE_ONLY_REASON, net, place.qty)
+    if reason == 0 and is_limited:
+        reason = limits.check_last(state, place.account, place.instrument, place.side)
+    return reason
+
+
+@kernel
+def draft_limits(state: Record, command: int) -> None:
+    """What limits ask of a new order."""
+    place = place_at(command)
+    mine = draft_of(state)
+    mine.qty = place.qty
+    mine.leaves = place.qty
+    mine.multiplier = instrument_row(state, place.instrument).multiplier
+    mine.stays = int(place.time_in_force not in (IOC, FOK))
+    if not rests(command):
+        return
+    bookside = orders.own_bookside(place.instrument, place.side)
+    key = mine.price ^ bookside_row(state, bookside).flip
+    mine.opens = int(levels.is_vacant(state, bookside, key))
 
 
 @kernel

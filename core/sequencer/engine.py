@@ -11,13 +11,17 @@ from core.constants import SLOT_BYTES
 from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, load_i64, prefetch
 from core.messages import (
+    BUST_TRADE,
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
     COMMAND_REJECTED,
+    CORRECT_TRADE,
     CREATE_ACCOUNT,
     CREATE_ASSET,
     CREATE_INSTRUMENT,
+    DEAD_MAN,
     DEPOSIT,
+    GATEWAY_LOST,
     KILL_SWITCH,
     MASS_CANCEL,
     OUTSIDE_ACKNOWLEDGED,
@@ -25,7 +29,9 @@ from core.messages import (
     REDUCE_ORDER,
     REPLACE_ORDER,
     SCHEMA,
+    SESSION_CLOSED,
     SESSION_OPENED,
+    SET_LIMITS,
     SETTLE_INSTRUMENT,
     TIME,
     TRANSFER,
@@ -42,8 +48,11 @@ from core.sequencer.due import pass_time
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.general import place_any
+from core.sequencer.instrument import create_instrument, update_instrument
+from core.sequencer.oversight import set_limits, switch, update_account
 from core.sequencer.place import is_plain, place_order
-from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
+from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man
+from core.sequencer.reference import create_account, create_asset, move_money
 from core.sequencer.replace import replace_order
 
 ENGINE_VERSION: Final = 2
@@ -124,6 +133,30 @@ def apply_other(state: Record, command: int) -> None:
         create_asset(state, command)
     elif kind == CREATE_INSTRUMENT:
         create_instrument(state, command)
+    elif kind == UPDATE_INSTRUMENT:
+        update_instrument(state, command)
+    else:
+        oversee(state, command)
+
+
+@kernel
+def oversee(state: Record, command: int) -> None:
+    """A command about accounts and sessions."""
+    kind = place_at(command).kind
+    if kind == UPDATE_ACCOUNT:
+        update_account(state, command)
+    elif kind == KILL_SWITCH:
+        switch(state, command)
+    elif kind == SET_LIMITS:
+        set_limits(state, command)
+    elif kind == SESSION_OPENED:
+        open_session(state, command)
+    elif kind == SESSION_CLOSED:
+        close_session(state, command)
+    elif kind == GATEWAY_LOST:
+        lose_gateway(state, command)
+    elif kind == DEAD_MAN:
+        set_dead_man(state, command)
     else:
         refuse(state, command)
 
@@ -132,9 +165,7 @@ def apply_other(state: Record, command: int) -> None:
 def is_kept(kind: int) -> bool:
     """A kind that has its number, but not its feature yet."""
     return (
-        kind in (UPDATE_INSTRUMENT, SETTLE_INSTRUMENT, UPDATE_ACCOUNT)
-        or TRANSFER <= kind <= KILL_SWITCH
-        or SESSION_OPENED <= kind <= SESSION_OPENED + 2
+        kind in (SETTLE_INSTRUMENT, TRANSFER, BUST_TRADE, CORRECT_TRADE)
         or OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
@@ -160,9 +191,11 @@ def refuse(state: Record, command: int) -> None:
 def is_known(kind: int) -> bool:
     return (
         PLACE_ORDER <= kind <= MASS_CANCEL
-        or CREATE_ASSET <= kind <= CREATE_INSTRUMENT
-        or kind in (CREATE_ACCOUNT, TIME)
-        or DEPOSIT <= kind <= WITHDRAW
+        or CREATE_ASSET <= kind <= UPDATE_INSTRUMENT
+        or CREATE_ACCOUNT <= kind <= WITHDRAW
+        or KILL_SWITCH <= kind <= SET_LIMITS
+        or SESSION_OPENED <= kind <= DEAD_MAN
+        or kind == TIME
     )
 
 

@@ -1,13 +1,18 @@
 """One fill: book, fees, both events, money."""
 
+from typing import Final
+
 from core.book import orders
-from core.jit import inlined
+from core.constants import DAY_NS
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY, FILL, MAKER, STATUS_FILLED
-from core.risk import settle
+from core.risk import limits, settle
 from core.rows import balance_row, cold_row, order_row
 from core.sequencer.events import order_event, resting_event
 from core.sequencer.life import end_open
+
+SUM_MOST: Final = (1 << 63) - 1
 
 
 @inlined
@@ -47,13 +52,44 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
         else:
             settle.buyer_pays(state, terms, maker_slot, fill, notional, maker_fee)
             settle.seller_delivers(state, terms, slot, fill, notional, taker_fee)
-    terms.last_price = price
-    terms.trades += 1
-    terms.volume += fill
+    if state.limits_used != 0:
+        limits.count_fill(state, slot, fill)
+        limits.count_fill(state, maker_slot, fill)
+    count_trade(state, terms, price, fill, notional)
     state.trades += 1
     state.traded_qty += fill
     if maker.leaves == 0:
         end_open(state, maker_slot, STATUS_FILLED, 0)
+
+
+@inlined
+def count_trade(state: Record, terms: Record, price: int, fill: int, notional: int) -> None:
+    """Statistics of the instrument: of all time, and of its day.  Sums stop at SUM_MOST."""
+    terms.last_price = price
+    if state.timestamp_ns >= terms.day_ends_ns:
+        begin_day(state, terms, price)
+    terms.trades += 1
+    terms.volume += min(fill, SUM_MOST - terms.volume)
+    terms.notional += min(notional, SUM_MOST - terms.notional)
+    terms.day_trades += 1
+    terms.day_volume += min(fill, SUM_MOST - terms.day_volume)
+    terms.day_notional += min(notional, SUM_MOST - terms.day_notional)
+    terms.day_high = max(terms.day_high, price)
+    terms.day_low = min(terms.day_low, price)
+
+
+@kernel
+def begin_day(state: Record, terms: Record, price: int) -> None:
+    """The first trade of a day."""
+    stay_apart()
+    terms.day = (state.timestamp_ns - terms.day_end_ns) // DAY_NS
+    terms.day_ends_ns = (terms.day + 1) * DAY_NS + terms.day_end_ns
+    terms.day_open = price
+    terms.day_high = price
+    terms.day_low = price
+    terms.day_volume = 0
+    terms.day_notional = 0
+    terms.day_trades = 0
 
 
 @inlined

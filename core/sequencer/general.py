@@ -30,7 +30,7 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.records import DUE_ORDER, EXTRA
-from core.risk import holds
+from core.risk import holds, limits
 from core.risk.accounts import available, need_position
 from core.rows import (
     bookside_row,
@@ -100,6 +100,8 @@ def enter_any(state: Record, command: int) -> int:
         fill_extra(state, command, slot)
     if state.record != 0:
         id_record_row(state, state.record).order_id = order.order_id
+    if state.limits_used != 0:
+        limits.count_order(state, slot, 1)
     event = bare_event(state, ORDER_ACCEPTED, place, command + CLIENT_ORDER_ID_AT)
     event.flags = accepted_flags(state, command)
     event.order_id = order.order_id
@@ -263,7 +265,10 @@ def rest_any(state: Record, slot: int, told: bool) -> None:  # noqa: FBT001
     key = order.price ^ bookside_row(state, bookside).flip
     unit = orders.level_of(state, cold.instrument, cold.side, order.price)
     queue.append_at(state, bookside, slot, unit, key, shown)
-    level_row(state, unit).hidden += order.leaves - shown
+    level = level_row(state, unit)
+    level.hidden += order.leaves - shown
+    if level.orders == 1 and state.limits_used != 0:
+        limits.count_level(state, cold.account, 1)
     if told:
         return
     event = order_event(state, ORDER_RESTED, 0, order, cold)

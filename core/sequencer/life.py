@@ -15,6 +15,7 @@ from core.memory import (
 )
 from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN, STATUS_PENDING
 from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
+from core.risk import limits
 from core.risk.accounts import link_open, unlink_open
 from core.risk.ids import no_longer_current
 from core.rows import cold_row, order_row
@@ -85,6 +86,8 @@ def end(state: Record, slot: int, status: int, reason: int) -> None:
     if VERIFY:
         assert order.leaves >= 0 and order.level == 0
         assert cold.status == STATUS_OPEN or cold.status == STATUS_PENDING
+    if state.limits_used != 0:
+        limits.count_order(state, slot, -1)
     order.shown = order.leaves + order.cum
     order.leaves = 0
     cold.status = status

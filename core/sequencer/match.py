@@ -20,7 +20,7 @@ from core.messages import (
     STP_CANCEL_TAKER,
 )
 from core.reasons import Reason
-from core.risk import holds, settle
+from core.risk import holds, limits, settle
 from core.rows import (
     bookside_row,
     cold_row,
@@ -144,9 +144,14 @@ def refill(state: Record, slot: int) -> None:
     bookside = orders.own_bookside(cold.instrument, cold.side)
     key = order.price ^ bookside_row(state, bookside).flip
     shown = min(extra_row(state, order.extra).display_qty, order.leaves)
-    queue.remove_at(state, bookside, slot, key)
-    queue.append_at(state, bookside, slot, unit, key, shown)
-    level_row(state, unit).hidden -= shown
+    level = level_row(state, unit)
+    if level.orders == 1:  # Where it is alone its place is the last one already.
+        order.shown = shown
+        level.shown += shown
+    else:
+        queue.remove_at(state, bookside, slot, key)
+        queue.append_at(state, bookside, slot, unit, key, shown)
+    level.hidden -= shown
     event = order_event(state, ORDER_REFILLED, 0, order, cold)
     event.qty = shown
 
@@ -192,6 +197,8 @@ def reduce_open(state: Record, slot: int, qty: int) -> None:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     leaves = order.leaves - qty
+    if state.limits_used != 0:
+        limits.weigh(state, slot, -qty)
     if state.risk != 0:
         holds.shrink(state, instrument_row(state, cold.instrument), order, cold, leaves)
     if order.level != 0 and order.shown != 0:
@@ -211,6 +218,8 @@ def decrement_taker(state: Record, slot: int, qty: int) -> int:
     cold = cold_row(state, slot)
     if qty == order.leaves:
         return SPENT
+    if state.limits_used != 0:
+        limits.weigh(state, slot, -qty)
     if state.risk != 0:
         terms = instrument_row(state, cold.instrument)
         holds.shrink(state, terms, order, cold, order.leaves - qty)

@@ -21,6 +21,7 @@ from core.rows import (
     balance_row,
     id_record_row,
     instrument_row,
+    limit_row,
     page_row,
     position_row,
     session_row,
@@ -75,6 +76,10 @@ def rebuild_pairs(state: Record) -> None:
     for row in range(1, state.sessions_used + 1):
         session = session_row(state, row).session
         table.insert(state.session_table, state.session_mask, session, row)
+    for row in range(1, state.limits_used + 1):
+        limits = limit_row(state, row)
+        key = (limits.account << PAIR_SHIFT) | limits.instrument
+        table.insert(state.limit_table, state.limit_mask, key, row)
 
 
 @kernel

@@ -102,11 +102,12 @@ def tables(limits: Limits) -> dict[str, int]:
         "deadlines": (deadlines_max(limits) + 1) * DEADLINE.itemsize,
         "limit_rows": (limits.limits_max + 1) * LIMIT_ROW.itemsize,
         "draft": DRAFT.itemsize,
-        "cascade": (limits.extras_max + 1) * 4,
+        "cascade": (limits.orders_max + 2) * 8,
         "name_table": (name_mask(limits) + 1) * entry,
         "balance_table": (table_mask(limits.balances_max) + 1) * entry,
         "position_table": (table_mask(limits.positions_max) + 1) * entry,
         "session_table": (table_mask(limits.sessions_max) + 1) * entry,
+        "limit_table": (table_mask(limits.limits_max) + 1) * entry,
     }
 
 
@@ -170,6 +171,7 @@ class State:
         self.header["balance_mask"] = table_mask(limits.balances_max)
         self.header["position_mask"] = table_mask(limits.positions_max)
         self.header["session_mask"] = table_mask(limits.sessions_max)
+        self.header["limit_mask"] = table_mask(limits.limits_max)
         self.header["id_key"] = np.array(id_key, np.int64)
         self.header["risk"] = int(risk)
         for account in () if blank else sorted(SYSTEM_NAMES):

@@ -1,0 +1,431 @@
+"""CREATE_INSTRUMENT and UPDATE_INSTRUMENT."""
+
+from typing import Final
+
+from core.book import levels
+from core.constants import SLOT_BYTES, STOP_SIDES
+from core.jit import kernel, stay_apart
+from core.memory import Record, address_of, copy36, load_u8, pointer
+from core.messages import (
+    BINARY,
+    CHANGE_BAND,
+    CHANGE_CLEARING,
+    CHANGE_FEES,
+    CHANGE_LOT,
+    CHANGE_MAX_AGE,
+    CHANGE_PHASE,
+    CHANGE_SHORT,
+    CHANGE_TICK,
+    CHANGE_TICK_TABLE,
+    CHANGED_INSTRUMENT,
+    CLIENT_ORDER_ID_AT,
+    INSTRUMENT_CREATED,
+    INSTRUMENT_TERMS,
+    INSTRUMENT_UPDATED,
+    MATCHED_HERE,
+    MATCHED_OUTSIDE,
+    NEW_INSTRUMENT,
+    PHASE_AUCTION,
+    PHASE_CLOSED,
+    PHASE_DELISTED,
+    PHASE_HALTED,
+    PHASE_OPEN,
+    PHASE_POST_ONLY,
+    PHASE_PRE_OPEN,
+    PHASE_SETTLED,
+    SPOT,
+)
+from core.reasons import Reason
+from core.records import INSTRUMENT_OUTSIDE, SYMBOL_AT
+from core.risk import text
+from core.rows import asset_row, instrument_row, position_row
+from core.sequencer.admit import because, place_at, reject_admin, reject_new
+from core.sequencer.events import bare_event
+from core.sequencer.mass import count_instrument, end_days, halt_all
+from core.sequencer.terms import (
+    BOUNDS,
+    are_bounds,
+    are_fees,
+    are_shorts,
+    derive,
+    forget_prices,
+    is_table,
+    is_unit,
+    more_at,
+    scaled,
+    sort_of,
+    take_bounds,
+    take_table,
+)
+
+new_instrument_at = pointer(NEW_INSTRUMENT)
+change_at = pointer(CHANGED_INSTRUMENT)
+
+CHANGES: Final = 2 * CHANGE_CLEARING - 1  # All of them.
+CHANGE_UNITS: Final = CHANGE_TICK | CHANGE_LOT
+SLOT_3_AT: Final = 2 * SLOT_BYTES
+SYMBOL_BYTES: Final = 32
+
+BOOK_NOT_EMPTY: Final = Reason.BOOK_NOT_EMPTY.value
+CAPACITY: Final = Reason.CAPACITY.value
+MALFORMED: Final = Reason.MALFORMED.value
+NAME_TAKEN: Final = Reason.NAME_TAKEN.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
+PHASE: Final = Reason.PHASE.value
+TERMS: Final = Reason.TERMS.value
+UNKNOWN_ASSET: Final = Reason.UNKNOWN_ASSET.value
+UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
+
+
+@kernel
+def create_instrument(state: Record, command: int) -> None:
+    stay_apart()
+    new = new_instrument_at(command)
+    reason = instrument_form(command)
+    if reason == 0:
+        taken = text.find_name(state, text.INSTRUMENT_NAMES, command + CLIENT_ORDER_ID_AT)
+        if taken != 0:
+            reason = because(state, NAME_TAKEN, taken, 0)
+        elif not is_asset(state, new.base_asset) or not is_asset(state, new.quote_asset):
+            reason = UNKNOWN_ASSET
+    multiplier = 0
+    base_per_lot = 0
+    if reason == 0:
+        reason = TERMS if not sound(command) else 0
+    if reason == 0:
+        base_scale = asset_row(state, new.base_asset).scale
+        quote_scale = asset_row(state, new.quote_asset).scale
+        multiplier = scaled(new.tick * new.lot, quote_scale - new.tick_scale - new.lot_scale)
+        base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
+        if multiplier == 0 or base_per_lot == 0:
+            reason = TERMS
+        elif state.instruments_used == state.instruments_max:
+            reason = because(state, CAPACITY, state.instruments_max, state.instruments_used)
+    if reason != 0:
+        reject_new(state, command, reason)
+        return
+    row = add_instrument(state, command, multiplier, base_per_lot)
+    write_instrument(state, command, row)
+
+
+@kernel
+def is_asset(state: Record, asset: int) -> bool:
+    return 0 < asset <= state.assets_used
+
+
+@kernel
+def instrument_form(command: int) -> int:
+    new = new_instrument_at(command)
+    if not 2 <= new.slots <= 3 or not is_symbol(command + CLIENT_ORDER_ID_AT):
+        return MALFORMED
+    if not SPOT <= new.instrument_type <= BINARY:
+        return MALFORMED
+    if not MATCHED_HERE <= new.matching <= MATCHED_OUTSIDE:
+        return MALFORMED
+    phase = more_at(command + SLOT_BYTES).phase
+    if not PHASE_PRE_OPEN <= phase <= PHASE_DELISTED:
+        return MALFORMED
+    if new.instrument_type != SPOT or new.matching != MATCHED_HERE:
+        return NOT_SUPPORTED
+    begins = phase in (PHASE_OPEN, PHASE_HALTED, PHASE_POST_ONLY, PHASE_CLOSED)
+    return 0 if begins else NOT_SUPPORTED
+
+
+@kernel
+def is_symbol(address: int) -> bool:
+    """1 to 32 characters of A-Z a-z 0-9 - . / _, and zeros."""
+    length = 0
+    while length < SYMBOL_BYTES and load_u8(address + length) != 0:
+        character = load_u8(address + length)
+        is_letter = 65 <= (character & ~32) <= 90
+        if not is_letter and not 45 <= character <= 57 and character != 95:
+            return False
+        length += 1
+    return length > 0 and load_u8(address + length) == 0
+
+
+@kernel
+def sound(command: int) -> bool:
+    """Do the terms of a new instrument fit their ranges?"""
+    new = new_instrument_at(command)
+    more = more_at(command + SLOT_BYTES)
+    if new.base_asset == new.quote_asset:
+        return False
+    if not is_unit(new.tick, new.tick_scale) or not is_unit(new.lot, new.lot_scale):
+        return False
+    if not are_fees(new.maker_ppm, new.taker_ppm) or not are_bounds(command + SLOT_BYTES, BOUNDS):
+        return False
+    special = sort_of(new.instrument_type, new.matching)
+    if not are_shorts(special, more.short_ppm, more.clearing_ns):
+        return False
+    if more.max_age_ns != 0 and new.matching == MATCHED_OUTSIDE:
+        return False
+    return new.slots == 2 or is_table(command + SLOT_3_AT)
+
+
+@kernel
+def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: int) -> int:
+    """The row and the empty books of a new instrument; its number."""
+    new = new_instrument_at(command)
+    more = more_at(command + SLOT_BYTES)
+    state.instruments_used += 1
+    row = state.instruments_used
+    terms = instrument_row(state, row)
+    symbol = command + CLIENT_ORDER_ID_AT
+    copy36(address_of(terms) + SYMBOL_AT, symbol)
+    terms.instrument_type = new.instrument_type
+    terms.matching = new.matching
+    terms.phase = more.phase
+    terms.tick_scale = new.tick_scale
+    terms.lot_scale = new.lot_scale
+    terms.base_asset = new.base_asset
+    terms.quote_asset = new.quote_asset
+    terms.maker_ppm = new.maker_ppm
+    terms.taker_ppm = new.taker_ppm
+    terms.multiplier = multiplier
+    terms.base_per_lot = base_per_lot
+    terms.fees_balance = asset_row(state, new.quote_asset).fees_balance
+    terms.tick = new.tick
+    terms.lot = new.lot
+    terms.short_ppm = more.short_ppm
+    terms.clearing_ns = more.clearing_ns
+    take_bounds(terms, command + SLOT_BYTES, BOUNDS)
+    if new.slots > 2:
+        take_table(terms, command + SLOT_3_AT)
+    derive(terms)
+    text.add_name(state, text.INSTRUMENT_NAMES, symbol, row)
+    levels.open_bookside(state, 2 * row)
+    levels.open_bookside(state, 2 * row + 1)
+    levels.open_bookside(state, STOP_SIDES + 2 * row)
+    levels.open_bookside(state, STOP_SIDES + 2 * row + 1)
+    return row  # type: ignore[no-any-return]
+
+
+@kernel
+def write_instrument(state: Record, command: int, row: int) -> None:
+    """INSTRUMENT_CREATED and INSTRUMENT_TERMS."""
+    terms = instrument_row(state, row)
+    event = about(state, command, row, INSTRUMENT_CREATED)
+    event.price = terms.multiplier
+    event.qty = terms.base_per_lot
+    event.leaves = terms.base_asset
+    event.cum = terms.quote_asset
+    event.cum_notional = terms.instrument_type | (terms.matching << 8) | (terms.phase << 16)
+    write_terms(state, command, row)
+
+
+@kernel
+def about(state: Record, command: int, row: int, kind: int) -> Record:
+    """An event of the instrument ``row``: its number and its symbol."""
+    symbol = address_of(instrument_row(state, row)) + SYMBOL_AT
+    event = bare_event(state, kind, place_at(command), symbol)
+    event.order_id = row
+    event.account = 0
+    event.instrument = row
+    return event
+
+
+@kernel
+def write_terms(state: Record, command: int, row: int) -> None:
+    terms = instrument_row(state, row)
+    event = about(state, command, row, INSTRUMENT_TERMS)
+    event.price = terms.tick
+    event.qty = terms.lot
+    event.leaves = terms.tick_scale | (terms.lot_scale << 8)
+    event.cum = terms.maker_ppm
+    event.cum_notional = terms.taker_ppm
+
+
+@kernel
+def update_instrument(state: Record, command: int) -> None:
+    """All checks first, then all changes, then what ends by them."""
+    stay_apart()
+    row = place_at(command).instrument
+    reason = update_form(command)
+    if reason == 0 and not 0 < row <= state.instruments_used:
+        reason = UNKNOWN_INSTRUMENT
+    if reason == 0:
+        reason = check_update(state, command)
+    if reason != 0:
+        reject_admin(state, command, reason)
+        return
+    change = change_at(command)
+    terms = instrument_row(state, row)
+    phase = terms.phase
+    count = count_instrument(state, row)
+    take_changes(state, command)
+    event = about(state, command, row, INSTRUMENT_UPDATED)
+    event.price = change.changes
+    event.qty = terms.phase
+    event.leaves = phase
+    event.cum = count
+    write_terms(state, command, row)
+    if change.changes & CHANGE_PHASE != 0 and terms.matching == MATCHED_HERE:
+        if terms.phase == PHASE_CLOSED:
+            end_days(state, row)
+        elif terms.phase == PHASE_DELISTED:
+            halt_all(state, row)
+
+
+@kernel
+def update_form(command: int) -> int:
+    change = change_at(command)
+    slots = 2 if change.changes & CHANGE_TICK_TABLE == 0 else 3
+    if change.changes == 0 or change.changes & ~CHANGES != 0 or change.slots != slots:
+        return MALFORMED
+    if change.changes & CHANGE_PHASE == 0:
+        return 0
+    phase = more_at(command + SLOT_BYTES).phase
+    if not PHASE_PRE_OPEN <= phase <= PHASE_DELISTED:
+        return MALFORMED
+    return NOT_SUPPORTED if phase <= PHASE_AUCTION else 0
+
+
+@kernel
+def check_update(state: Record, command: int) -> int:
+    """Phase, what must not be there, the new terms; 0: all of it may be done."""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    is_over = terms.phase in (PHASE_SETTLED, PHASE_DELISTED)
+    to_settled = more_at(command + SLOT_BYTES).phase == PHASE_SETTLED
+    if change.changes & CHANGE_PHASE != 0 and (is_over or to_settled):
+        return PHASE
+    if change.changes & (CHANGE_FEES | CHANGE_UNITS | CHANGE_CLEARING) != 0:
+        count = count_instrument(state, change.instrument)
+        if change.changes & CHANGE_FEES != 0 and count != 0:
+            return because(state, BOOK_NOT_EMPTY, 0, count)
+        if change.changes & CHANGE_UNITS != 0:
+            left = count + count_positions(state, change.instrument)
+            if left != 0:
+                return because(state, BOOK_NOT_EMPTY, 0, left)
+        is_idle = count == 0 and terms.clearing == 0 and terms.due_first == 0
+        if change.changes & CHANGE_CLEARING != 0 and not is_idle:
+            return TERMS
+    return 0 if fits_changes(state, command) else TERMS
+
+
+@kernel
+def count_positions(state: Record, instrument: int) -> int:
+    """Positions of an instrument that are not 0, or have something to be cleared."""
+    count = 0
+    for row in range(1, state.positions_used + 1):
+        position = position_row(state, row)
+        used = (position.net | position.due_base | position.due_quote) != 0
+        if position.instrument == instrument and used:
+            count += 1
+    return count
+
+
+@kernel
+def fits_changes(state: Record, command: int) -> bool:
+    """Do the new terms fit their ranges, and each other?"""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    changes = change.changes
+    more = more_at(command + SLOT_BYTES)
+    if changes & CHANGE_FEES != 0 and not are_fees(change.maker_ppm, change.taker_ppm):
+        return False
+    if not are_bounds(command + SLOT_BYTES, changes):
+        return False
+    is_outside = terms.special & INSTRUMENT_OUTSIDE != 0
+    if changes & CHANGE_MAX_AGE != 0 and more.max_age_ns != 0 and is_outside:
+        return False
+    if changes & CHANGE_UNITS != 0 and not fits_units(state, command):
+        return False
+    if changes & CHANGE_TICK_TABLE != 0 and not is_table(command + SLOT_3_AT):
+        return False
+    if changes & (CHANGE_SHORT | CHANGE_CLEARING) == 0:
+        return True
+    short_ppm = more.short_ppm if changes & CHANGE_SHORT != 0 else terms.short_ppm
+    clearing_ns = more.clearing_ns if changes & CHANGE_CLEARING != 0 else terms.clearing_ns
+    return are_shorts(terms.special, short_ppm, clearing_ns)
+
+
+@kernel
+def fits_units(state: Record, command: int) -> bool:
+    """A new tick or lot: may it be one, and does money come out whole?"""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    if change.changes & CHANGE_TICK != 0 and not is_unit(change.tick, change.tick_scale):
+        return False
+    if change.changes & CHANGE_LOT != 0 and not is_unit(change.lot, change.lot_scale):
+        return False
+    multiplier = new_multiplier(state, command)
+    if multiplier == 0:
+        return False
+    if terms.instrument_type == BINARY:
+        return terms.payout % multiplier == 0 and terms.payout // multiplier > 1
+    return new_base_per_lot(state, command) != 0
+
+
+@kernel
+def new_multiplier(state: Record, command: int) -> int:
+    """Quote units per tick and lot after the change; 0 where that is no whole number."""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    new_tick = change.changes & CHANGE_TICK != 0
+    new_lot = change.changes & CHANGE_LOT != 0
+    tick = change.tick if new_tick else terms.tick
+    lot = change.lot if new_lot else terms.lot
+    scale = change.tick_scale if new_tick else terms.tick_scale
+    scale += change.lot_scale if new_lot else terms.lot_scale
+    return scaled(tick * lot, asset_row(state, terms.quote_asset).scale - scale)
+
+
+@kernel
+def new_base_per_lot(state: Record, command: int) -> int:
+    """Base units per lot after the change; 0 where that is no whole number, or there is no base."""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    if terms.base_asset == 0:
+        return 0
+    new_lot = change.changes & CHANGE_LOT != 0
+    lot = change.lot if new_lot else terms.lot
+    scale = change.lot_scale if new_lot else terms.lot_scale
+    return scaled(lot, asset_row(state, terms.base_asset).scale - scale)
+
+
+@kernel
+def take_changes(state: Record, command: int) -> None:
+    """Do what ``check_update`` allowed."""
+    change = change_at(command)
+    changes = change.changes
+    more = more_at(command + SLOT_BYTES)
+    terms = instrument_row(state, change.instrument)
+    if changes & CHANGE_UNITS != 0:
+        take_units(state, command)
+    if changes & CHANGE_PHASE != 0:
+        terms.phase = more.phase
+    if changes & CHANGE_FEES != 0:
+        terms.maker_ppm = change.maker_ppm
+        terms.taker_ppm = change.taker_ppm
+    take_bounds(terms, command + SLOT_BYTES, changes)
+    if changes & CHANGE_TICK_TABLE != 0:
+        take_table(terms, command + SLOT_3_AT)
+    if changes & CHANGE_SHORT != 0:
+        terms.short_ppm = more.short_ppm
+    if changes & CHANGE_CLEARING != 0:
+        terms.clearing_ns = more.clearing_ns
+    derive(terms)
+
+
+@kernel
+def take_units(state: Record, command: int) -> None:
+    """A new tick, a new lot; what was told in the old ones goes."""
+    change = change_at(command)
+    terms = instrument_row(state, change.instrument)
+    multiplier = new_multiplier(state, command)
+    terms.base_per_lot = new_base_per_lot(state, command)
+    terms.multiplier = multiplier
+    if change.changes & CHANGE_TICK != 0:
+        terms.tick = change.tick
+        terms.tick_scale = change.tick_scale
+    if change.changes & CHANGE_LOT != 0:
+        terms.lot = change.lot
+        terms.lot_scale = change.lot_scale
+        terms.qty_min = 0
+        terms.qty_max = 0
+    forget_prices(terms)
+
+
+assert BOUNDS & CHANGE_BAND != 0 and CHANGES & CHANGE_PHASE != 0
