@@ -7,14 +7,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --durations=15
 # What decides, against its naive twin: these run in all three modes.
 CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
 # In the other two modes without what only composes: tools, campaigns, other processes.
 MODES := tests/core tests/concurrency tests/test_flows.py \
 	$(addprefix tests/replay/test_,replay.py snapshot.py shadow.py)
+# The journal on simulated disks, every change of its files, and what else needs no clock.
+FILES := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_snapshots.py) \
+	$(addprefix tests/tools/test_,compile.py explain.py cli.py config.py) \
+	tests/golden tests/test_tidy.py tests/test_imports.py
 .PHONY: help setup run test check format bench compile lock clean \
-	test-release test-checked test-pure test-rest plantings flows docs \
+	test-release test-checked test-pure test-files test-rest plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
 	faults-power faults-ends faults-replayer
 
@@ -47,7 +51,11 @@ check: setup  ## format, lint, types, import rules, house rules: under 30 s
 format: setup  ## bring every file into form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-test: check test-release test-rest test-checked test-pure  ## everything that CI runs
+# Two at once of what only computes; what starts processes and looks at clocks runs alone.
+test: check  ## everything that CI runs
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+		test-release test-checked test-files test-pure
+	@$(MAKE) --no-print-directory test-rest
 
 test-release: compile  ## the core as it runs
 	$(PYTEST) $(CORE)
@@ -59,8 +67,11 @@ test-checked: setup  ## the core with bounds and invariants checked
 test-pure: setup  ## the core in plain Python, on small samples
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow" $(MODES)
 
+test-files: compile  ## 2,000 histories on a disk that forgets; bits and bytes of files changed
+	$(PYTEST) $(FILES)
+
 test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
-	$(PYTEST) tests $(addprefix --ignore=,$(CORE))
+	$(PYTEST) tests $(addprefix --ignore=,$(CORE) $(FILES))
 
 plantings: setup  ## break the code on purpose, and see a test catch it (long)
 	$(BIN)/python -m tests.plantings.run
@@ -91,9 +102,12 @@ flows: compile  ## engine and twin over the order flows in OUTCRY_FLOWS=DIR, aga
 	@test -d "$(OUTCRY_FLOWS)" || (echo "OUTCRY_FLOWS: expected a folder of .flow files"; exit 1)
 	OUTCRY_FLOWS=$(OUTCRY_FLOWS) $(PYTEST) tests/test_flows.py tests/test_benchmarks_smoke.py
 
-bench: compile  ## all benchmarks, small; the kernel also over the flows in OUTCRY_FLOWS=DIR
-	@for name in ring journal resume "kernel --no-risk" kernel; do \
-		echo "$$name"; $(BIN)/outcry bench $$name; echo; done
+bench: compile  ## all benchmarks, small; results and report in results/; flows in OUTCRY_FLOWS=DIR
+	@for name in ring journal resume pipeline stages "kernel --no-risk" kernel \
+		"kernel --by-kind --no-risk" "kernel --all" "kernel --scaling --no-risk" managed peers; do \
+		echo "$$name"; $(BIN)/outcry bench $$name --save results; echo; done
+	@echo micro; $(BIN)/outcry bench micro --save results --against results/stored
+	@$(BIN)/outcry bench report results
 
 # What breaks, whole: hours.
 faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends faults-replayer  ## everything that breaks (hours)

@@ -22,26 +22,32 @@ from adapters.correlation import (
     CoreAway,
     Correlation,
     GatewayError,
+    Outcome,
     OutcomeUnknown,
+    PendingCommand,
     PendingQuery,
     RingFull,
     Rows,
 )
 from adapters.history import History
-from adapters.link import CoreFile, Link, is_alive, read_core_file
+from adapters.link import NOT_STAMPED, CoreFile, DeathWatch, Link, is_alive, read_core_file
 from adapters.stream import EventsCallback, Stream
 from core.archive.layout import INDEX_MAX, NOTHING, Key
-from core.constants import GATEWAY_SHIFT, RECORD_BYTES_MAX, SLOT_BYTES
-from core.messages import COMMAND, NAME_REPLY, QUERY, QUERY_SESSION, SCHEMA
+from core.constants import GATEWAY_SHIFT
+from core.drain import PUBLIC_EVENTS
+from core.messages import CANCELING, KIND_AT, NAME_REPLY, QUERY, QUERY_SESSION
 from core.output import LAPPED
 from core.shm import SegmentError
+from core.stages import AFTER_MAX
 from core.wake import drain_fifo, open_fifo
 
 TURN_CHUNKS: Final = 8  # Of 1,024 events, before other tasks get their turn.
-CALM_S: Final = 0.001  # Events of others may wait so long.
+CALM_S: Final = 0.001  # Public events may wait so long,
+PUBLIC_EVENTS_MANY: Final = PUBLIC_EVENTS // 2  # unless there are so many.
 WATCH_S: Final = 0.25  # How often core.json is read while the core lives,
 AWAY_S: Final = 0.01  # and while there is none.
 SESSION_TIMEOUT_S: Final = 5.0
+_CANCELING: Final = frozenset(bytes([kind]) for kind in CANCELING)
 REQUEST_ID_GAP: Final = 1_000_000  # Commands of a dead incarnation may still be in the ring.
 
 
@@ -52,7 +58,6 @@ class Channel:
         self.name = name
         self.session = 0
         self.link: Link | None = None
-        self.waiting = Correlation()
         self.lapped_count = 0
         self.trouble = "no core.json: the core has not started, or was stopped"
         self.next_request_id = 0
@@ -62,18 +67,16 @@ class Channel:
         self._streams: list[Stream] = []
         self._run = data / "run"
         self._loop = asyncio.get_running_loop()
+        self.waiting = Correlation(self._loop)
         self._there = asyncio.Event()
         self._changed = asyncio.Event()  # Look at core.json now.
         self._settled_epoch = 0  # The core whose knowledge was asked for.
         self._asking: set[int] = set()  # Queries of our own.
         self._next_query_id = time.time_ns()  # Unlike that of any earlier incarnation.
-        self._staging = np.zeros(1, np.dtype((np.void, RECORD_BYTES_MAX)))
-        self._staging_at = int(self._staging.ctypes.data)
-        self._staged = self._staging.view(np.uint8)
-        self._prefix = self._staged[:SLOT_BYTES].view(COMMAND)
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn_handle: asyncio.Handle | None = None
-        self._pidfd = -1
+        self._events_handle: asyncio.Handle | None = None
+        self._death = DeathWatch(self._loop, self._core_died)
         self._fd = open_fifo(self._run, name)
         self._loop.add_reader(self._fd, self._woken)
         self._start(self._watch())
@@ -90,20 +93,29 @@ class Channel:
                 raise CoreAway(f"the core is away, nothing was sent: {self.trouble}") from None
         return self.link
 
-    def offer(self, slots: bytes, request_id: int, *, canceling: bool) -> None:
-        """Complete the prefix and offer; RingFull when there is no room."""
+    def offer(self, slots: bytes, request_id: int, *, canceling: bool, in_ns: int = 0) -> None:
+        """Complete the prefix and offer; RingFull when there is no room.
+
+        ``in_ns``: when the request was read, for ``core.stages``; 0: not known.
+        """
         assert self.link is not None
-        slot_count = len(slots) // SLOT_BYTES
-        self._staged[: len(slots)] = np.frombuffer(slots, np.uint8)
-        prefix = self._prefix[0]
-        prefix["sequence"] = prefix["timestamp_ns"] = 0
-        prefix["request_id"] = request_id
-        prefix["session"] = self.session
-        prefix["gateway"] = self.link.gateway_id
-        prefix["schema"] = SCHEMA
-        prefix["slots"] = slot_count
-        if not self.link.offer(self._staging_at, slot_count, canceling=canceling):
+        stamp = (in_ns, min(time.monotonic_ns() - in_ns, AFTER_MAX)) if in_ns else NOT_STAMPED
+        if not self.link.send(slots, request_id, self.session, canceling=canceling, stamp=stamp):
             raise RingFull(f"inbound ring {self.name!r}: no room; nothing was sent, try again")
+        if self._turn_handle is None:  # By then a core that spins has answered.
+            self._turn_handle = self._loop.call_soon(self._turn)
+
+    def submit(
+        self, slots: bytes, deadline: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> int:
+        """Send a command; ``done`` gets what came of it.  Its request id; RingFull, CoreAway."""
+        if not self._there.is_set():
+            raise CoreAway(f"the core is away, nothing was sent: {self.trouble}")
+        request_id = self.next_request_id
+        self.next_request_id += 1
+        self.offer(slots, request_id, canceling=slots[KIND_AT:][:1] in _CANCELING, in_ns=in_ns)
+        self.waiting.expect(request_id, PendingCommand(deadline, done))
+        return request_id
 
     async def ask(self, query: bytes, deadline: float) -> Rows:
         """Send a query and wait for all its replies; RingFull, OutcomeUnknown."""
@@ -127,8 +139,6 @@ class Channel:
             timer.cancel()
             self.waiting.queries.pop(request_id, None)
 
-    # Receiving.
-
     def subscribe(
         self,
         callback: EventsCallback,
@@ -139,7 +149,9 @@ class Channel:
     ) -> None:
         """Call ``callback`` with the events of these kinds; see ``Gateway.on_events``."""
         begin = after or NOTHING
-        stream = Stream(kinds, partial(self._call, callback), self.history, self._lost, begin)
+        self.deliver_events()
+        lost = partial(self._tell, self.lapped_callbacks)
+        stream = Stream(kinds, partial(self._call, callback), self.history, lost, begin)
         self._streams.append(stream)
         link = self.link
         if link is None:
@@ -190,8 +202,13 @@ class Channel:
         link.sleep()
         if link.has_replies() or (link.has_events() and self.waiting.commands):
             self._turn_handle = self._loop.call_soon(self._turn)
-        elif link.has_events():
-            self._turn_handle = self._loop.call_later(CALM_S, self._turn)
+        elif link.has_events() and self._events_handle is None:
+            self._events_handle = self._loop.call_later(CALM_S, self._calm)
+
+    def _calm(self) -> None:
+        """Events have waited long enough."""
+        self._turn()
+        self.deliver_events()
 
     def deliver(self, link: Link) -> bool:
         """Deliver one portion of replies and events; was there any?"""
@@ -207,17 +224,31 @@ class Channel:
         if passed:
             link.show_read()
         for group, events in link.reader.groups():
-            self.waiting.answered(int(group["request_id"]), Answer.of(group, events))
+            self.waiting.answered(group.request_id, Answer.of(group, events))
+        public = link.reader.public_count
+        if public >= PUBLIC_EVENTS_MANY:
+            self._deliver_events(link)
+        elif public and self._events_handle is None:
+            self._events_handle = self._loop.call_later(CALM_S, self._calm)
+        return passed > 0 or len(replies) > 0
+
+    def _deliver_all(self, link: Link) -> None:
+        end = link.position
+        while link.reader.cursor < end:
+            self.deliver(link)
+
+    def deliver_events(self) -> None:
+        """Hand on what was read of public events."""
+        if self._events_handle is not None:
+            self._events_handle.cancel()
+            self._events_handle = None
+        if self.link is not None:
+            self._deliver_events(self.link)
+
+    def _deliver_events(self, link: Link) -> None:
         batch = link.reader.public()
         for stream in self._streams if len(batch) else ():
             stream.offer(batch)
-        return passed > 0 or len(replies) > 0
-
-    def _deliver_up_to(self, link: Link, position: int) -> None:
-        while link.reader.cursor < position:
-            self.deliver(link)
-
-    # What was on its way when events were lost.
 
     def _lapped(self, after: Key, to: Key) -> None:
         self.lapped_count += 1
@@ -227,16 +258,16 @@ class Channel:
 
     def _missed(self, after: Key, to: Key) -> None:
         """The events behind ``after`` up to ``to`` were not seen: read them in the archive."""
+        self.deliver_events()  # They lie before these.
         if self.history.reader() is None:
-            self._lost()
+            self._tell(self.lapped_callbacks)
             return
         for stream in self._streams:
             stream.miss(after, to)
-        for callback in self.gap_callbacks:
-            self._call(callback)
+        self._tell(self.gap_callbacks)
 
-    def _lost(self) -> None:
-        for callback in self.lapped_callbacks:
+    def _tell(self, callbacks: list[Callable[[], None]]) -> None:
+        for callback in callbacks:
             self._call(callback)
 
     async def _resolve_after_lap(self) -> None:
@@ -248,14 +279,8 @@ class Channel:
         except GatewayError:
             return  # They time out, or the next epoch resolves them.
         if link is not None and link is self.link:
-            self._deliver_up_to(link, link.position)
-            self._fail_sequenced(suspects, last)
-
-    def _fail_sequenced(self, suspects: list[int], last: int) -> None:
-        text = "the command is in the journal, its events are no longer in the ring"
-        for request_id in suspects:
-            if request_id <= last:
-                self.waiting.fail(request_id, OutcomeUnknown(text, sequenced=True))
+            self._deliver_all(link)
+            self.waiting.fail_sequenced(suspects, last)
 
     async def _ask_session(self) -> tuple[int, int]:
         """(newest request id of this session that was sequenced, sequence as of)."""
@@ -270,8 +295,6 @@ class Channel:
         reply = replies.view(NAME_REPLY)[0]
         known = reply["reason"] == 0
         return int(reply["last_request_id"]) if known else 0, int(reply["as_of"])
-
-    # The life and death of cores.
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -308,6 +331,7 @@ class Channel:
         if old is not None:
             while self.deliver(old):  # All that the old core published is true.
                 pass
+            self._deliver_events(old)
             link.reader.skip_seen(*old.reader.seen)
         self.link = link
         if old is not None:
@@ -317,7 +341,7 @@ class Channel:
             old.close()
         self.session = link.gateway_id << GATEWAY_SHIFT | 1
         self._want(link)
-        self._watch_pid(core.pid)
+        self._death.watch(core.pid)
         self._turn()
         for request_id, pending in list(self.waiting.queries.items()):
             self._ask_again(request_id, pending)
@@ -326,9 +350,9 @@ class Channel:
     async def _settle(self, link: Link) -> None:
         """Resolve what was on its way to the core before this one, then let requests in."""
         last, as_of = await self._ask_session()
-        self._deliver_up_to(link, link.position)
+        self._deliver_all(link)
         before = list(self.waiting.commands)
-        self._fail_sequenced(before, last)
+        self.waiting.fail_sequenced(before, last)
         never = CoreAway("the core died before it read the command: never executed")
         for request_id in before:
             self.waiting.fail(request_id, never)
@@ -348,27 +372,12 @@ class Channel:
         except RingFull as error:
             self.waiting.fail_query(request_id, error)
 
-    def _watch_pid(self, pid: int) -> None:
-        self._forget_pid()
-        try:
-            self._pidfd = os.pidfd_open(pid)
-        except OSError:  # It is dead already, or this system cannot: core.json is read anyway.
-            return
-        self._loop.add_reader(self._pidfd, self._core_died)
-
     def _core_died(self) -> None:
-        self._forget_pid()
         self._leave("the core has died")
         for request_id in list(self._asking):
             self.waiting.fail_query(request_id, CoreAway("the core has died"))
         self._turn()  # What it published before is true.
         self._changed.set()
-
-    def _forget_pid(self) -> None:
-        if self._pidfd >= 0:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
 
     async def close(self) -> None:
         """Let go of everything.  Who still waits gets OutcomeUnknown."""
@@ -380,9 +389,10 @@ class Channel:
         for stream in self._streams:
             await stream.close()
         self.waiting.fail_all("the gateway was closed")
-        self._forget_pid()
-        if self._turn_handle is not None:
-            self._turn_handle.cancel()
+        self._death.forget()
+        for handle in (self._turn_handle, self._events_handle):
+            if handle is not None:
+                handle.cancel()
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
@@ -390,6 +400,11 @@ class Channel:
         if self.link is not None:
             self.link.close()
             self.link = None
+
+    @property
+    def is_stamping(self) -> bool:
+        """Does the core stamp commands at each stage?"""
+        return self.link is not None and self.link.stages is not None
 
     @property
     def is_there(self) -> bool:

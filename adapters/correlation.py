@@ -5,11 +5,13 @@ the journal and live in a space of their own.  (architecture.md, decision 18)
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from core.drain import Group
 from core.messages import LAST
 
 Rows = np.ndarray[Any, Any]
@@ -35,8 +37,7 @@ class OutcomeUnknown(GatewayError):
         self.sequenced = sequenced
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one command.
 
     ``events``: the first event, then those of the command's account and of this gateway's sessions,
@@ -52,16 +53,26 @@ class Answer:
     fees: int  # Quote units, of the taker in these fills; negative: received.
 
     @classmethod
-    def of(cls, group: Any, events: Rows) -> "Answer":
-        """From a GROUP row and its events."""
+    def of(cls, group: Group, events: Rows) -> "Answer":
+        """From the head of a group and its events."""
         return cls(
-            int(group["sequence"]),
+            group.sequence,
             events,
-            bool(group["truncated"]),
-            int(group["fill_count"]),
-            int(group["filled_qty"]),
-            int(group["fees"]),
+            group.truncated != 0,
+            group.fill_count,
+            group.filled_qty,
+            group.fees,
         )
+
+
+Outcome = Answer | GatewayError
+
+
+class PendingCommand(NamedTuple):
+    """A command that is on its way; ``done`` is called once, and must not fail."""
+
+    deadline: float  # Of the event loop's clock.
+    done: Callable[[Outcome], None]
 
 
 @dataclass(slots=True)
@@ -76,15 +87,37 @@ class PendingQuery:
 class Correlation:
     """Commands and queries on their way, by request id."""
 
-    def __init__(self) -> None:
-        self.commands: dict[int, asyncio.Future[Answer]] = {}
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None  # One for all commands.
+        self.commands: dict[int, PendingCommand] = {}
         self.queries: dict[int, PendingQuery] = {}
+
+    def expect(self, request_id: int, pending: PendingCommand) -> None:
+        """A command is on its way; at its deadline its outcome is unknown."""
+        self.commands[request_id] = pending
+        if self._timer is None or pending.deadline < self._timer.when():
+            self._set_timer(pending.deadline)
+
+    def _set_timer(self, when: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else self._loop.call_at(when, self._fail_late)
+
+    def _fail_late(self) -> None:
+        """Tell those whose deadline has passed, and look again at the next one."""
+        now = self._loop.time()
+        late = [number for number, pending in self.commands.items() if pending.deadline <= now]
+        for request_id in late:
+            self.fail(request_id, OutcomeUnknown("no answer to the command in time"))
+        waiting = (pending.deadline for pending in self.commands.values())
+        self._set_timer(min(waiting, default=None))
 
     def answered(self, request_id: int, answer: Answer) -> None:
         """The events of a command are here; nobody waits for one that timed out or was repeated."""
-        future = self.commands.pop(request_id, None)
-        if future is not None and not future.done():
-            future.set_result(answer)
+        pending = self.commands.pop(request_id, None)
+        if pending is not None:
+            pending.done(answer)
 
     def replied(self, replies: Rows) -> None:
         """Hand replies to their queries; an answer is complete with the slot that has LAST."""
@@ -106,9 +139,16 @@ class Correlation:
 
     def fail(self, request_id: int, error: GatewayError) -> None:
         """Tell who waits for a command that there will be no answer."""
-        future = self.commands.pop(request_id, None)
-        if future is not None and not future.done():
-            future.set_exception(error)
+        pending = self.commands.pop(request_id, None)
+        if pending is not None:
+            pending.done(error)
+
+    def fail_sequenced(self, suspects: list[int], last: int) -> None:
+        """Tell those of ``suspects`` up to ``last`` that only their events are lost."""
+        text = "the command is in the journal, its events are no longer in the ring"
+        for request_id in suspects:
+            if request_id <= last:
+                self.fail(request_id, OutcomeUnknown(text, sequenced=True))
 
     def fail_query(self, request_id: int, error: GatewayError) -> None:
         """Tell who waits for a query that there will be no answer."""
@@ -118,6 +158,7 @@ class Correlation:
 
     def fail_all(self, text: str) -> None:
         """No answer will come any more."""
+        self._set_timer(None)
         for request_id in list(self.commands):
             self.fail(request_id, OutcomeUnknown(text))
         for request_id in list(self.queries):

@@ -7,13 +7,15 @@ this is what handlers see.  (architecture.md, decisions 11-18)
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from adapters import stamps
 from adapters.channel import Channel
 from adapters.correlation import (
     Answer,
     CoreAway,
     GatewayError,
+    Outcome,
     OutcomeUnknown,
     RingFull,
     Rows,
@@ -21,10 +23,18 @@ from adapters.correlation import (
 from adapters.stream import EventsCallback
 from core.archive.layout import Key
 from core.archive.reader import Recent
-from core.constants import COMMAND_SLOTS_MAX, SLOT_BYTES
-from core.messages import CANCELING, KIND_AT
+from core.constants import SLOT_BYTES
+from core.stages import table
 
-__all__ = ["Answer", "CoreAway", "Gateway", "GatewayError", "OutcomeUnknown", "RingFull"]
+__all__ = [
+    "Answer",
+    "CoreAway",
+    "Gateway",
+    "GatewayError",
+    "Outcome",
+    "OutcomeUnknown",
+    "RingFull",
+]
 
 ALL_KINDS: Final = frozenset(range(126))
 
@@ -58,23 +68,37 @@ class Gateway:
         CoreAway: never executed.  OutcomeUnknown: it may be in the journal (``sequenced``: it is).
         """
         deadline = self._loop.time() + timeout_s
-        slot_count, rest = divmod(len(slots), SLOT_BYTES)
-        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
-            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
-        channel, waiting = self._channel, self._channel.waiting
-        await channel.until_there(deadline)
-        request_id = channel.next_request_id
-        channel.next_request_id += 1
-        channel.offer(slots, request_id, canceling=slots[KIND_AT] in CANCELING)
+        await self._channel.until_there(deadline)
+        stamp = stamps.current() if self._channel.is_stamping else None
+        in_ns = stamp.in_ns if stamp is not None else 0
         future: asyncio.Future[Answer] = self._loop.create_future()
-        waiting.commands[request_id] = future
-        late = OutcomeUnknown(f"no answer to the command within {timeout_s} s")
-        timer = self._loop.call_at(deadline, waiting.fail, request_id, late)
+
+        def done(outcome: Outcome) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, GatewayError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        request_id = self._channel.submit(slots, deadline, done, in_ns)
         try:
-            return await future
+            answer = await future
+            if stamp is not None:
+                stamp.sequence = answer.sequence
+            return answer
         finally:
-            timer.cancel()
-            waiting.commands.pop(request_id, None)
+            self._channel.waiting.commands.pop(request_id, None)
+
+    def submit(
+        self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> None:
+        """As ``command``, without waiting: ``done`` is called once, with what came of it.
+
+        RingFull, CoreAway: not sent, and ``done`` is not called.
+        """
+        in_ns = in_ns if self._channel.is_stamping else 0
+        self._channel.submit(slots, self._loop.time() + timeout_s, done, in_ns)
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
         """Send one query and wait for all its replies (rows of REPLY).
@@ -103,6 +127,10 @@ class Gateway:
         archive, and newer events wait for it.
         """
         self._channel.subscribe(callback, frozenset(kinds), history=history, after=after)
+
+    def deliver_events(self) -> None:
+        """Hand on at once what was read of public events; otherwise that takes a millisecond."""
+        self._channel.deliver_events()
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         """Call when public events were lost for good: read again by query."""
@@ -156,6 +184,19 @@ class Gateway:
         """The newest sequence that the core has applied, as far as is known here."""
         link = self._channel.link
         return link.counter("sequence") if link is not None else 0
+
+    def written(self, stamp: stamps.Stamp) -> None:
+        """The answer to this request is written."""
+        link = self._channel.link
+        if stamp.sequence and link is not None and link.stages is not None:
+            link.stages.answered(stamp.sequence)
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        """Stage x percentile of the newest commands; None when the core does not stamp them."""
+        link = self._channel.link
+        if link is None or link.stages is None:
+            return None
+        return table(link.stages.read(link.stages.newest - commands_max + 1))
 
     def counters(self) -> dict[str, int]:
         """Counters of the core and of this gateway, by label."""

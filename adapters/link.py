@@ -4,7 +4,10 @@ The core writes DATA/run/core.json (atomically) when its segments exist and it i
 and removes it at a clean stop.  Another epoch in it means another core: a new link.
 """
 
+import asyncio
 import os
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,17 +16,31 @@ import numpy as np
 
 from core.archive.layout import NOTHING, Key
 from core.atomics import full_fence, store_word
+from core.constants import COMMAND_SLOTS_MAX, RECORD_BYTES_MAX, SLOT_BYTES
 from core.counters import Counters, attach_counters
 from core.drain import EventReader
-from core.messages import EVENT, REPLY
+from core.layout import offset_of
+from core.messages import COMMAND, CRC_AT, EVENT, REPLY, SCHEMA
 from core.output import LAPPED, OutputRing, attach_output, find_behind, oldest, read
 from core.ring import Ring, attach_inbound, attach_replies, has_work, offer, take
 from core.shm import SegmentError
+from core.stages import Stages, attach_stages
 from core.wake import open_fifo, wake
 
 TAKE_REPLIES: Final = 256
 HISTORY_EVENTS: Final = 4_096
 SKIP_TRIES: Final = 1_000  # The core laps a reader anew between two instructions hardly ever.
+# What a gateway writes of a command's prefix: the rest is the caller's.
+NOT_STAMPED: Final = (0, 0)
+_STAMPS: Final = struct.Struct("<qqqI")  # sequence, timestamp_ns, request_id, session.
+_AFTER: Final = struct.Struct("<I")  # crc32c, which the core overwrites.
+_SENDER: Final = struct.Struct("<H")  # gateway.
+_FORM: Final = struct.Struct("<BB")  # schema, slots.
+_SENDER_AT: Final = offset_of(COMMAND, "gateway")
+_FORM_AT: Final = offset_of(COMMAND, "schema")
+assert COMMAND.names is not None
+assert COMMAND.names[:4] == ("sequence", "timestamp_ns", "request_id", "session")
+assert offset_of(COMMAND, "slots") == _FORM_AT + 1
 
 
 class CoreFile(msgspec.Struct, frozen=True):
@@ -35,6 +52,7 @@ class CoreFile(msgspec.Struct, frozen=True):
     durability: str
     gateways: dict[str, int]
     journal_uuid: str
+    stages: bool = False
 
 
 def read_core_file(run: Path) -> CoreFile | None:
@@ -62,6 +80,35 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+class DeathWatch:
+    """Tells at once when a process dies; it is then forgotten."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, died: Callable[[], None]) -> None:
+        self._loop = loop
+        self._died = died
+        self._fd = -1
+
+    def watch(self, pid: int) -> None:
+        """Watch this one instead of the one before."""
+        self.forget()
+        try:
+            self._fd = os.pidfd_open(pid)
+        except OSError:  # It is dead already, or this system cannot: core.json is read anyway.
+            return
+        self._loop.add_reader(self._fd, self._tell)
+
+    def forget(self) -> None:
+        """Watch no more."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _tell(self) -> None:
+        self.forget()
+        self._died()
+
+
 class Link:
     """Rings, counters and wake-up of one epoch; ``close`` unmaps all of it."""
 
@@ -75,7 +122,7 @@ class Link:
             raise SegmentError(f"gateway {name!r}: not known to the core, which serves {known}")
         self.core = core
         self.gateway_id = core.gateways[name]
-        self._open: list[Ring | OutputRing | Counters] = []
+        self._open: list[Ring | OutputRing | Counters | Stages] = []
         self._fd = -1
         try:
             self.output: OutputRing = self._opened(attach_output(core.shm, core.epoch))
@@ -84,6 +131,9 @@ class Link:
             self.inbound: Ring = self._opened(inbound)
             replies = attach_replies(core.shm, name, self.gateway_id, core.epoch)
             self._replies: Ring = self._opened(replies)
+            self.stages: Stages | None = None
+            if core.stages:
+                self.stages = self._opened(attach_stages(core.shm, core.epoch, writable=True))
             self._fd = open_fifo(run, "core")
         except BaseException:
             self.close()
@@ -92,7 +142,11 @@ class Link:
         self.reader = EventReader(self.output, self.gateway_id, start)
         if cursor is None and start:
             self._see_newest()
+        self._staging = np.zeros(RECORD_BYTES_MAX, np.uint8)
+        self._staging_at = int(self._staging.ctypes.data)
+        self._staged = self._staging.data
         self._reply_rows = np.zeros(TAKE_REPLIES, REPLY)
+        self._no_replies = self._reply_rows[:0]
         self.show_read()
 
     def _opened(self, part: Any) -> Any:
@@ -104,6 +158,31 @@ class Link:
         """Events that the core has published in this epoch."""
         return self.output.position
 
+    def send(
+        self,
+        slots: bytes,
+        request_id: int,
+        session: int,
+        *,
+        canceling: bool,
+        stamp: tuple[int, int] = NOT_STAMPED,
+    ) -> bool:
+        """Complete the prefix of one command or query, offer it, wake the core if it sleeps.
+
+        ``stamp``: when the request was read, and how many ns ago that is, for ``core.stages``.
+        False: no room.  ValueError: not 1 to 4 slots.
+        """
+        slot_count, rest = divmod(len(slots), SLOT_BYTES)
+        if rest or not 1 <= slot_count <= COMMAND_SLOTS_MAX:
+            raise ValueError(f"command: expected 1 to 4 slots of 128 bytes, got {len(slots)} bytes")
+        staged = self._staged
+        staged[: len(slots)] = slots
+        _STAMPS.pack_into(staged, 0, 0, stamp[0], request_id, session)
+        _AFTER.pack_into(staged, CRC_AT, stamp[1])
+        _SENDER.pack_into(staged, _SENDER_AT, self.gateway_id)
+        _FORM.pack_into(staged, _FORM_AT, SCHEMA, slot_count)
+        return self.offer(self._staging_at, slot_count, canceling=canceling)
+
     def offer(self, address: int, slot_count: int, *, canceling: bool) -> bool:
         """Offer one command or query and wake the core if it sleeps; False: no room."""
         if not offer(self.inbound.end, address, slot_count, int(canceling)):
@@ -113,6 +192,8 @@ class Link:
 
     def take_replies(self) -> "np.ndarray[Any, Any]":
         """Replies that have come, a copy; at most TAKE_REPLIES of them."""
+        if has_work(self._replies.end) == 0:
+            return self._no_replies
         count = take(self._replies.end, int(self._reply_rows.ctypes.data), len(self._reply_rows))
         return self._reply_rows[:count].copy()
 

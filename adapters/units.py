@@ -5,6 +5,7 @@ Sources: handbook api.md C1 (numbers on the wire), architecture decision 10 (int
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 INT64_MAX: Final = (1 << 63) - 1
@@ -32,6 +33,12 @@ def shown(value: object) -> str:
 
 def split_decimal(text: str) -> tuple[int, int]:
     """``(digits, scale)`` of decimal text as it was written: '-0.50' is (-50, 2)."""
+    whole, point, fraction = text.partition(".")
+    if len(text) <= TEXT_CHARS_MAX and text.isascii() and whole.isdigit():
+        if fraction.isdigit():
+            return int(whole + fraction), len(fraction)
+        if not point:
+            return int(whole), 0
     match = _DECIMAL.fullmatch(text) if len(text) <= TEXT_CHARS_MAX else None
     if match is None:
         raise UnitError("malformed", f"expected decimal text such as '101.25', got {shown(text)}")
@@ -62,11 +69,12 @@ def steps(text: str, step: int, scale: int, off_step: tuple[str, str]) -> int:
     return count
 
 
+@lru_cache(16_384)  # Prices and quantities of one market are few.
 def unscaled(amount: int, scale: int) -> str:
     """Decimal text with exactly ``scale`` decimals."""
     if scale == 0:
         return str(amount)
-    digits = f"{abs(amount):0{scale + 1}d}"
+    digits = str(abs(amount)).zfill(scale + 1)
     sign = "-" if amount < 0 else ""
     return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
 

@@ -4,7 +4,6 @@ Both write to segments prepared in the same way, turn by turn in one run, in the
 side is the two system calls (or the one) and nothing else.  ``ratio`` is p50 against p50.
 """
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.raw_disk import RawDisk
 from core.clock import monotonic_ns, realtime_ns
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.crc32c import record_crc32c
@@ -25,17 +25,15 @@ from core.journal.layout import (
     BLOCK_BYTES_MAX,
     DATA,
     RELAXED,
-    SEGMENT_HEADER_BYTES,
     SYNC,
 )
 from core.journal.recovery import recover
 from core.journal.scanner import Commands
-from core.journal.segments import make_segment, open_file, segment_path
 from core.journal.verify import open_walk
 from core.journal.writer import Writer
-from core.libc import clock_monotonic_ns, fdatasync, pwrite
+from core.libc import clock_monotonic_ns
 from core.limits import SMALL
-from core.memory import region, store_i32, store_i64, view
+from core.memory import region, store_i32, store_i64
 from core.messages import COMMAND, CRC_AT, PLACE_ORDER, SCHEMA
 
 BLOCK_BYTES: Final = 4096
@@ -64,16 +62,6 @@ def timed_append(journal: int, commands: int, count: int, first_sequence: int, n
     begun_ns = clock_monotonic_ns()
     done = append(journal, commands, count, count, first_sequence, last, now_ns)
     return clock_monotonic_ns() - begun_ns if done == 0 else min(done, -done)
-
-
-@kernel
-def timed_raw(fd: int, image: int, count: int, offset: int, direct: int) -> int:
-    """One raw write, with its sync; nanoseconds, or minus errno."""
-    begun_ns = clock_monotonic_ns()
-    done = pwrite(fd, image, count, offset)
-    if done >= 0 and direct == 0:
-        done = fdatasync(fd)
-    return clock_monotonic_ns() - begun_ns if done >= 0 else done
 
 
 @kernel
@@ -131,28 +119,16 @@ def run(seconds: float = 2.0, directory: Path | None = None) -> dict[str, Any]:
 
 def _interleaved(bench: _Bench, place: Path, size: int, seconds: float) -> dict[str, Any]:
     mode, mode_name = int(bench.writer.row.mode), bench.writer.mode_name
-    make_segment(place, 1, size, prewritten=True)
-    flags = os.O_RDWR | (os.O_DIRECT | os.O_DSYNC if mode == DIRECT else 0)
-    fd = open_file(segment_path(place, 1), flags)
-    _owner, image = region(BLOCK_BYTES)
-    contents = view(image, np.dtype(np.int64), BLOCK_BYTES // 8)
-    contents[:] = np.arange(BLOCK_BYTES // 8)
+    disk = RawDisk(place / "raw", size, direct=mode == DIRECT)
     ours: list[int] = []
     raw: list[int] = []
-    offset = SEGMENT_HEADER_BYTES
     end_ns = monotonic_ns() + int(seconds * 1e9)
     while monotonic_ns() < end_ns or len(ours) < SAMPLES_MIN:
-        offset += BLOCK_BYTES
-        if offset >= size:
-            offset = SEGMENT_HEADER_BYTES
         ours.append(bench.append(COMMANDS_4K))
-        contents[0] = offset
-        raw.append(int(timed_raw(fd, image, BLOCK_BYTES, offset, int(mode == DIRECT))))
-    os.close(fd)
+        raw.append(disk.write(BLOCK_BYTES))
+    disk.close()
     bench.writer.close()
     shutil.rmtree(bench.data)
-    if min(raw) < 0:
-        raise OSError(-min(raw), os.strerror(-min(raw)))
     ours_ns, raw_ns = np.array(ours[WARM_UP:]), np.array(raw[WARM_UP:])
     found: dict[str, Any] = {"mode": mode_name, "samples": len(ours_ns)}
     for prefix, taken_ns in (("", ours_ns), ("baseline_", raw_ns)):

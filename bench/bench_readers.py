@@ -105,7 +105,7 @@ class _Rings:
         apply_batch(self.state.address, slots.ctypes.data, len(slots))
         self._leave(NONE)
         self.first = self.sequence = len(setup) + 2  # The instrument has two slots.
-        self.commands = _pairs()
+        self.commands = pairs()
         self.engine = entry(apply_batch)
 
     def timed(self, way: str) -> float:
@@ -146,7 +146,7 @@ class _Rings:
             ring.close()
 
 
-def _pairs() -> "np.ndarray[Any, Any]":
+def pairs() -> "np.ndarray[Any, Any]":
     """A batch of orders that rest and orders that take them; the two traders change sides."""
     slots = np.zeros(BATCH, PLACE)
     slots["kind"], slots["schema"], slots["slots"] = PLACE_ORDER, SCHEMA, 1

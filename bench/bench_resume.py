@@ -141,7 +141,7 @@ def _result(resumed: list[int], plain: list[int], append_ns: int) -> dict[str, A
         "baseline_events_per_s": round(EVENTS * 1e9 / plain_ns),
         "ratio": round(plain_ns / resumed_ns, 3),
         "append_gb_per_s": round(archived * EVENT_BYTES / append_ns, 3),
-        "runs": len(resumed),
+        "repeats": len(resumed),
         "cpus": len(os.sched_getaffinity(0)),
     }
 

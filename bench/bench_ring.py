@@ -10,12 +10,14 @@ processes, pinned to CPUs 0 and 1.
 import multiprocessing
 import os
 import secrets
+import signal
 import statistics
 import time
 from typing import Any, Final
 
 import numpy as np
 
+from bench import machine
 from core import shm
 from core.atomics import load_acquire, load_word, spin_hint, store_release, store_word
 from core.jit import kernel
@@ -33,7 +35,6 @@ PHASE: Final = 4_096 + 1_024
 ALIVE: Final = 4_096 + 1_536
 WORDS: Final = 1
 RINGS: Final = 2
-STOP: Final = 3
 
 
 @kernel
@@ -102,8 +103,9 @@ def rings_answer(inbound: int, output: int, trips: int, buffer: int) -> int:
 
 
 def _serve(name: str, epoch: int, shm_prefix: str) -> None:
-    """The other process: attaches to what the first made and answers until it is told to stop."""
-    _pin(1)
+    """The other process: attaches to what the first made and answers until it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The first process ends us.
+    machine.pin(1)
     segment = shm.attach(name, shm.COUNTERS, epoch, writable=True)
     inbound = create_inbound(shm_prefix, "bench", 1, epoch)
     output = create_output(shm_prefix, epoch)
@@ -120,86 +122,101 @@ def _serve(name: str, epoch: int, shm_prefix: str) -> None:
             pass
         phase = load_word(words + PHASE)
         kind = phase & 3
-        if kind == STOP:
-            break
         if kind == WORDS:
             pong = words_answer(words, pong, TRIPS)
         else:
             rings_answer(inbound.end, output.end, TRIPS, address)
-    for ring in (inbound, output):
-        ring.close()
-    segment.close()
 
 
-class _Client:
-    """The process that asks and measures."""
+class HopPair:
+    """Two processes and the rings between them: this one asks, the other answers, both pinned."""
 
-    def __init__(self, words: int, inbound: Ring, output: OutputRing) -> None:
-        self.words, self.inbound, self.output = words, inbound, output
-        self.buffer = np.zeros(1_024, np.uint8)
-        command = self.buffer[:128].view(COMMAND)
+    def __init__(self) -> None:
+        self._uuid8, epoch = secrets.token_hex(4), 1
+        prefix = shm.prefix(self._uuid8, epoch)
+        line_0 = {"epoch": epoch, "kind": shm.COUNTERS}
+        self._segment = shm.create(f"{prefix}-words", WORDS_BYTES, line_0)
+        self._segment.publish()
+        self._words = self._segment.address
+        self._rings: list[Ring | OutputRing] = []
+        self._ping = self._cursor = self._phase = 0
+        context = multiprocessing.get_context("spawn")
+        arguments = (self._segment.name, epoch, prefix)
+        self._other = context.Process(target=_serve, args=arguments, daemon=True)
+        self._other.start()
+        try:
+            _wait(self._words + ALIVE, self._other)
+            inbound = attach_inbound(prefix, "bench", 1, epoch)
+            output = attach_output(prefix, epoch)
+            self._rings += [inbound, output]
+        except BaseException:
+            self.close()
+            raise
+        self._ends = (inbound.end, output.end)
+        self._buffer = np.zeros(1_024, np.uint8)
+        command = self._buffer[:128].view(COMMAND)
         command["kind"], command["slots"] = PLACE_ORDER, 1
-        self.address = int(self.buffer.ctypes.data)
-        self.ping = self.cursor = self.phase = 0
+        machine.pin(0)
+        self._ask_rings(0)  # Compiled before it is measured.
+        words_ask(self._words, 0, 0)
 
     def batch(self, kind: int) -> float:
         """One batch of round trips; nanoseconds per hop."""
-        self.phase += 4
-        store_word(self.words + PHASE, self.phase | kind)
+        self._phase += 4
+        store_word(self._words + PHASE, self._phase | kind)
         if kind == WORDS:
-            self.ping = words_ask(self.words, self.ping, 1)  # The other one is there now.
+            self._ping = words_ask(self._words, self._ping, 1)  # The other one is there now.
             began = time.perf_counter_ns()
-            self.ping = words_ask(self.words, self.ping, TRIPS - 1)
+            self._ping = words_ask(self._words, self._ping, TRIPS - 1)
         else:
-            self.cursor = self._rings(1)
+            self._ask_rings(1)
             began = time.perf_counter_ns()
-            self.cursor = self._rings(TRIPS - 1)
+            self._ask_rings(TRIPS - 1)
         took = time.perf_counter_ns() - began
-        if self.ping < 0 or self.cursor < 0:
+        if self._ping < 0 or self._cursor < 0:
             raise RuntimeError("bench ring: the other process does not answer")
         return took / (TRIPS - 1) / 2
 
-    def _rings(self, trips: int) -> int:
-        ends = (self.inbound.end, self.output.end)
-        return rings_ask(*ends, self.cursor, trips, self.address)
+    def _ask_rings(self, trips: int) -> None:
+        buffer = int(self._buffer.ctypes.data)
+        self._cursor = rings_ask(*self._ends, self._cursor, trips, buffer)
+
+    def halt(self) -> None:
+        """Let the other process stand still (SIGSTOP), so that it takes no processor."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the other process run again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._other.pid is not None and self._other.is_alive():
+            os.kill(self._other.pid, number)
+
+    def close(self) -> None:
+        """End the other process and remove what is shared; may be called twice."""
+        machine.unpin()
+        if self._other.is_alive():
+            self._other.kill()
+        self._other.join()
+        for ring in self._rings:
+            ring.close()
+        self._rings.clear()
+        self._segment.close()
+        shm.unlink_stale(self._uuid8)
 
 
 def run(seconds: float) -> dict[str, Any]:
     """Measure for about ``seconds``; medians over batches that take turns."""
-    uuid8, epoch = secrets.token_hex(4), 1
-    prefix = shm.prefix(uuid8, epoch)
-    allowed = os.sched_getaffinity(0)
-    segment = shm.create(f"{prefix}-words", WORDS_BYTES, {"epoch": epoch, "kind": shm.COUNTERS})
-    segment.publish()
-    context = multiprocessing.get_context("spawn")
-    other = context.Process(target=_serve, args=(segment.name, epoch, prefix), daemon=True)
-    other.start()
+    pair = HopPair()
+    hops: dict[int, list[float]] = {WORDS: [], RINGS: []}
     try:
-        _wait(segment.address + ALIVE, other)
-        client = _Client(
-            segment.address,
-            attach_inbound(prefix, "bench", 1, epoch),
-            attach_output(prefix, epoch),
-        )
-        _pin(0)
-        rings_ask(client.inbound.end, client.output.end, 0, 0, client.address)
-        words_ask(segment.address, 0, 0)
-        hops: dict[int, list[float]] = {WORDS: [], RINGS: []}
         end = time.monotonic() + seconds
         while not hops[RINGS] or time.monotonic() < end:
             for kind, found in hops.items():
-                found.append(client.batch(kind))
-        store_word(segment.address + PHASE, client.phase + 4 | STOP)
-        other.join(10)
-        client.inbound.close()
-        client.output.close()
+                found.append(pair.batch(kind))
     finally:
-        os.sched_setaffinity(0, allowed)
-        if other.is_alive():
-            other.kill()
-            other.join()
-        segment.close()
-        shm.unlink_stale(uuid8)
+        pair.close()
     return _result(hops[RINGS], hops[WORDS])
 
 
@@ -217,12 +234,6 @@ def _result(rings: list[float], words: list[float]) -> dict[str, Any]:
         "round_trips": len(rings) * TRIPS,
         "pinned": len(os.sched_getaffinity(0)) > 1,
     }
-
-
-def _pin(cpu: int) -> None:
-    """To the ``cpu``-th of the processors this process may use; shared if there is only one."""
-    allowed = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {allowed[cpu % len(allowed)]})
 
 
 def _wait(address: int, other: Any) -> None:

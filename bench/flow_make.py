@@ -1,9 +1,10 @@
 """Order flows made by seed, with their sidecars, so that nothing has to be fetched to measure.
 
-    python -m bench.flow_make mixed|near DIRECTORY [--seed N] [--count N]
+    python -m bench.flow_make mixed|near|stock DIRECTORY [--seed N] [--count N]
 
 ``mixed``: the mix of exchange-core's own load generator: mostly replaces, about 1,000 orders rest.
 ``near``: new orders and cancels, about 10,000 rest, most of them near the touch (a power law).
+``stock``: as a real stock at an exchange: orders and cancels, few takers, a price that walks.
 The sidecar is found by a slow and obvious matcher of dicts and lists, which shares no code with the
 engine and runs beside the dice: what is canceled or replaced next depends on what is open.
 """
@@ -147,9 +148,9 @@ class Matcher:
 class Maker:
     """Dice, and the matcher that knows what is open."""
 
-    def __init__(self, seed: int, users: int) -> None:
+    def __init__(self, seed: int, users: int, recent: int = 1) -> None:
         self.dice = random.Random(seed)
-        self.users = users
+        self.users, self.recent = users, recent  # recent: the newest of so many draws is taken.
         self.matcher = Matcher()
         self.ops: list[Op] = []
         self.last_id = 0
@@ -173,7 +174,7 @@ class Maker:
     def drawn(self) -> Resting | None:
         """An open order by chance."""
         while self._ids:
-            place = self.dice.randrange(len(self._ids))
+            place = max(self.dice.randrange(len(self._ids)) for _ in range(self.recent))
             order = self.matcher.open.get(self._ids[place])
             if order is not None:
                 return order
@@ -281,7 +282,43 @@ def near(seed: int, count: int) -> tuple[list[Op], int, dict[str, Any]]:
     return maker.ops, prefill, expected | {str(len(maker.ops)): maker.matcher.numbers()}
 
 
-MADE: Final = {"mixed": mixed, "near": near}
+def stock(seed: int, count: int) -> tuple[list[Op], int, dict[str, Any]]:
+    """Orders and cancels of one user as a market's feed shows them; about 400 orders rest around a
+    price that walks, most of what is canceled came a moment ago, one in 20 commands takes."""
+    maker = Maker(seed, users=1, recent=3)
+    dice, matcher = maker.dice, maker.matcher
+    middle, resting = 58_500, 400
+
+    def price(side: int) -> int:
+        away = min(int(dice.paretovariate(0.9)) * 5, 1_500) - 8  # Some better than the best one.
+        other = maker.touch(1 - side, middle)  # Takers are IOC: nothing that rests crosses.
+        asked = maker.touch(side, middle) + (away if side == SELL else -away)
+        return max(asked, other + 1) if side == SELL else min(asked, other - 1)
+
+    def qty() -> int:
+        return 100 if dice.random() < 0.6 else dice.randrange(1, 300)
+
+    while len(matcher.open) < 100:
+        maker.new(NEW, lambda side: middle + (20 + dice.randrange(400)) * (2 * side - 1), qty())
+    prefill = len(maker.ops)
+    expected = {str(prefill): matcher.numbers()}
+    while len(maker.ops) < prefill + count:
+        kind = dice.random()
+        if kind < 0.045:
+            taken = dice.randrange(1, 120)
+            maker.new(NEW_IOC, lambda side: maker.touch(1 - side, middle), taken)
+        elif kind < 0.05:
+            maker.change(REDUCED, 0, dice.randrange(1, 100))
+        elif kind < 0.52 or len(matcher.open) < resting // 4:
+            maker.new(NEW, price, qty())
+        elif kind < 0.52 + 0.46 * len(matcher.open) / resting:
+            maker.change(CANCEL, 0, 0)
+        else:
+            maker.new(NEW, price, qty())
+    return maker.ops, prefill, expected | {str(len(maker.ops)): matcher.numbers()}
+
+
+MADE: Final = {"mixed": mixed, "near": near, "stock": stock}
 
 
 def make(name: str, directory: Path, *, seed: int = 1, count: int = COUNT) -> Path:

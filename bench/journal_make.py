@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bench import flow as flows
-from bench.bench_kernel import limits_for, setup_commands, stamp
+from bench.market import limits_for, setup_commands, stamp
 from core.constants import CHECKPOINT_COMMANDS, SLOT_BYTES
 from core.crc32c import record_crc32c
 from core.jit import entry, kernel

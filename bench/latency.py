@@ -15,6 +15,7 @@ from core.libc import clock_monotonic_ns
 from core.memory import store_i64
 
 SHARES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "p99_9_ns": 99.9}
+CURVE: Final = (0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
 CLOCK_READS: Final = 20_000
 
 
@@ -38,7 +39,8 @@ def clock_reads(stamps: int, count: int) -> None:
 
 
 def percentiles(engine: int, state_address: int, commands: int, end: int) -> dict[str, Any]:
-    """Apply the commands between two addresses; percentiles of the time of one, and the clock's."""
+    """Apply the commands between two addresses; percentiles of the time of one, their curve, and
+    the clock's own time."""
     stamps = np.zeros((end - commands) // SLOT_BYTES + 1, np.int64)
     stamped(engine, state_address, commands, commands, stamps.ctypes.data)  # Compiled before.
     stamped(engine, state_address, commands, end, stamps.ctypes.data)
@@ -47,4 +49,14 @@ def percentiles(engine: int, state_address: int, commands: int, end: int) -> dic
     clock_reads(reads.ctypes.data, 1)
     clock_reads(reads.ctypes.data, CLOCK_READS)
     found = {name: int(np.percentile(taken_ns, share)) for name, share in SHARES.items()}
-    return found | {"max_ns": int(taken_ns.max()), "clock_ns": int(np.median(np.diff(reads)))}
+    points = [[share, int(value)] for share, value in zip(CURVE, curve_of(taken_ns), strict=True)]
+    return found | {
+        "max_ns": int(taken_ns.max()),
+        "clock_ns": int(np.median(np.diff(reads))),
+        "curves": [{"name": "one command", "unit": "ns", "points": points}],
+    }
+
+
+def curve_of(taken_ns: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Values that were measured, at the percentiles of CURVE."""
+    return np.asarray(np.percentile(taken_ns, CURVE, method="higher"))

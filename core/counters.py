@@ -48,6 +48,10 @@ RECOVERED_COMMANDS: Final = 22
 SESSIONS_NOT_REMEMBERED: Final = 23
 LONGEST_CYCLE_NS: Final = 24  # From the end of one turn to that of the next, sleep left out.
 LONGEST_CYCLE_1S_NS: Final = 25  # The same of the last whole second.
+MAJOR_FAULTS: Final = 26  # Of the core's process, since it serves, as the next ones.
+MINOR_FAULTS: Final = 27
+LATE_KERNELS: Final = 28  # Loaded or compiled.
+FROZEN_OBJECTS: Final = 29  # That the collector passes over; 0 while it is on.
 KINDS: Final = 128  # + kind: commands applied, 0-127.
 RING_SLOTS: Final = 512  # + gateway: slots polled from its ring.
 
@@ -91,6 +95,7 @@ _GAUGES: Final = frozenset(
         "started_ns",
         "longest_cycle_ns",
         "longest_cycle_1s_ns",
+        "frozen_objects",
         "replayed_sequence",
         "witness_sequence",
         "witness_lag_ns",
@@ -127,6 +132,10 @@ _TEXT: Final[dict[int, tuple[str, str]]] = {
     SESSIONS_NOT_REMEMBERED: ("sessions_not_remembered", "commands of sessions without a row"),
     LONGEST_CYCLE_NS: ("longest_cycle_ns", "longest turn of the core's loop, sleep left out"),
     LONGEST_CYCLE_1S_NS: ("longest_cycle_1s_ns", "longest turn within the last whole second"),
+    MAJOR_FAULTS: ("major_faults", "page faults of the core that waited for a disk"),
+    MINOR_FAULTS: ("minor_faults", "other page faults of the core since it serves"),
+    LATE_KERNELS: ("late_kernels", "kernels loaded or compiled since the core serves"),
+    FROZEN_OBJECTS: ("frozen_objects", "objects the core's collector passes over; 0: it is on"),
     REPLAYED_SEQUENCE: ("replayed_sequence", "newest sequence the replayer has applied"),
     WITNESS_SEQUENCE: ("witness_sequence", "newest sequence in the witness file"),
     WITNESS_LAG_NS: ("witness_lag_ns", "age of the newest durable sequence not yet witnessed"),

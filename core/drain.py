@@ -7,20 +7,22 @@ private memory; one whose beginning was not seen (the reader started or was lapp
 skipped. (architecture.md, decisions 12, 17, 18)
 """
 
+import struct
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from core.constants import EVENT_BYTES, FILLS_ANSWERED_MAX, GATEWAY_SHIFT
 from core.jit import kernel
-from core.layout import record
+from core.layout import offset_of, record
 from core.memory import copy, copy128, fill, pointer
 from core.messages import EVENT, FILL, LAST, MAKER
 from core.output import LAPPED, OutputRing, position, read
 
 INDEX_MAX: Final = (1 << 31) - 1
 CHUNK_EVENTS: Final = 1_024
+PUBLIC_EVENTS: Final = 4 * CHUNK_EVENTS
 GROUP_EVENTS_MAX: Final = 2 * FILLS_ANSWERED_MAX + 46  # Kept of one command, + last fill and LAST.
 OWN_EVENTS: Final = 4_096
 GROUPS: Final = 1_024
@@ -208,6 +210,30 @@ def _make_public(state: int, address: int) -> None:
         reader.public_count += 1
 
 
+class Group(NamedTuple):
+    """The head of GROUP."""
+
+    sequence: int
+    request_id: int
+    session: int
+    first: int
+    event_count: int  # ``count``, a name that tuples have.
+    fill_count: int
+    filled_qty: int
+    fees: int
+    truncated: int
+    account: int
+
+
+_GROUP: Final = struct.Struct("<10q48x")
+assert _GROUP.size == GROUP_BYTES
+assert [name.removeprefix("event_") for name in Group._fields] == list(GROUP.names or ())[:-1]
+_GROUP_COUNT: Final = offset_of(DRAIN, "group_count") // 8
+_OWN_COUNT: Final = offset_of(DRAIN, "own_count") // 8
+_PUBLIC_COUNT: Final = offset_of(DRAIN, "public_count") // 8
+_CURSOR: Final = offset_of(DRAIN, "cursor") // 8
+
+
 class EventReader:
     """One reader of the output ring: state and buffers of ``drain``."""
 
@@ -216,9 +242,13 @@ class EventReader:
         self._state = np.zeros(1, DRAIN)
         self._address = int(self._state.ctypes.data)
         self.row = self._state[0]
+        # A word read through a memoryview costs a fifth of a field of a numpy row.
+        self._words = self._state.view(np.int64).data
         self._own = np.zeros(OWN_EVENTS, EVENT)
+        self._own_bytes = self._own.view(np.uint8).data
         self._groups = np.zeros(GROUPS, GROUP)
-        self._public = np.zeros(CHUNK_EVENTS, EVENT)
+        self._group_bytes = self._groups.view(np.uint8).data
+        self._public = np.zeros(PUBLIC_EVENTS, EVENT)
         self._buffers = {
             "chunk": np.zeros(CHUNK_EVENTS, EVENT),
             "partial": np.zeros(GROUP_EVENTS_MAX + 2, EVENT),
@@ -235,7 +265,7 @@ class EventReader:
     @property
     def cursor(self) -> int:
         """Place in the ring of the next event."""
-        return int(self.row["cursor"])
+        return int(self._words[_CURSOR])
 
     @property
     def seen(self) -> tuple[int, int]:
@@ -267,20 +297,34 @@ class EventReader:
         self.row["state"] = SKIPPED
 
     def drain(self) -> int:
-        """Sort the next events; how many were passed, or LAPPED.  Overwrites what was sorted."""
-        self.row["group_count"] = self.row["own_count"] = self.row["public_count"] = 0
+        """Sort the next events; how many were passed, or LAPPED.
+
+        Overwrites the groups; public events pile up until ``public`` takes them, and while there is
+        no room for a chunk of them nothing is read.
+        """
+        words = self._words
+        words[_GROUP_COUNT] = words[_OWN_COUNT] = 0
+        if words[_PUBLIC_COUNT] > PUBLIC_EVENTS - CHUNK_EVENTS:
+            return 0
         return drain(self._address)
 
-    def groups(self) -> "list[tuple[Any, np.ndarray[Any, Any]]]":
-        """Complete own commands: (GROUP row, its events), copies."""
-        count = int(self.row["group_count"])
-        if not count:
-            return []
-        return [
-            (group, self._own[group["first"] : group["first"] + group["count"]].copy())
-            for group in self._groups[:count].copy()
-        ]
+    def groups(self) -> "list[tuple[Group, np.ndarray[Any, Any]]]":
+        """Complete own commands: (group, its events), copies."""
+        found = []
+        for place in range(self._words[_GROUP_COUNT]):
+            group = Group._make(_GROUP.unpack_from(self._group_bytes, place * GROUP_BYTES))
+            first = group.first * EVENT_BYTES
+            content = bytes(self._own_bytes[first : first + group.event_count * EVENT_BYTES])
+            found.append((group, np.frombuffer(content, EVENT)))
+        return found
+
+    @property
+    def public_count(self) -> int:
+        """Public events that nobody has taken."""
+        return int(self._words[_PUBLIC_COUNT])
 
     def public(self) -> "np.ndarray[Any, Any]":
-        """Public events, a copy."""
-        return self._public[: int(self.row["public_count"])].copy()
+        """Take the public events, a copy."""
+        count = self._words[_PUBLIC_COUNT]
+        self._words[_PUBLIC_COUNT] = 0
+        return self._public[:count].copy()

@@ -9,8 +9,10 @@ numba's own cache notices neither a changed constant or callee in another file n
 mode.  So the cache directory is named after all of core's source, the mode and the versions:
 any change gives an empty cache, never a stale one.  It is named after path and time of each file
 too, because numba takes the same source elsewhere, or written again, for another one.
+Kernels of the benchmarks use one another across files, so they go by bench's source as well.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -21,7 +23,7 @@ import llvmlite
 import numba
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 
 MODE: Final = os.environ.get("OUTCRY_JIT", "release")
@@ -39,26 +41,41 @@ _kernels: list[Any] = []
 
 def cache_directory() -> Path:
     """The directory of this source in its place, of this mode and toolchain."""
+    top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
+    return Path(top) / _digest_of("core")
+
+
+def _directory_of(package: str) -> Path:
+    """Where kernels of a package are cached: those of bench go by its own source as well."""
+    if package != "bench":
+        return cache_directory()
+    return cache_directory() / f"{package}-{_digest_of(package)}"
+
+
+@functools.cache
+def _digest_of(package: str) -> str:
+    """Of the source of a package as this process has imported it, and of mode and toolchain."""
     digest = hashlib.sha256(f"{MODE} {numba.__version__} {llvmlite.__version__}".encode())
-    root = Path(__file__).resolve().parent
-    for source in sorted(root.rglob("*.py")):
+    for source in sorted((Path(__file__).resolve().parents[1] / package).rglob("*.py")):
         digest.update(f"{source} {source.stat().st_mtime_ns}".encode())
         digest.update(source.read_bytes())
-    top = os.environ.get("OUTCRY_CACHE") or Path.home() / ".cache" / "outcry"
-    return Path(top) / digest.hexdigest()[:16]
+    return digest.hexdigest()[:16]
 
 
-numba.config.CACHE_DIR = str(cache_directory())
+def _declare(function: Function, *, forceinline: bool) -> Function:
+    package = function.__module__.partition(".")[0]
+    numba.config.CACHE_DIR = str(_directory_of(package))  # Read where a kernel is declared.
+    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(
+        function
+    )
+    _kernels.append(compiled)
+    return compiled
 
 
 def kernel(function: Function) -> Function:
     """Compile ``function`` without the GIL; to a type checker it stays what it was."""
     # Without its own forceinline it would get that of the function whose compilation came upon it.
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=False)(
-        function
-    )
-    _kernels.append(compiled)
-    return compiled
+    return _declare(function, forceinline=False)
 
 
 def inlined(function: Function) -> Function:
@@ -67,11 +84,7 @@ def inlined(function: Function) -> Function:
     For the small functions of the hot path: numba's calling convention (status and result through
     memory) costs more than most of them do, and LLVM's own judgement leaves them out of line.
     """
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(
-        function
-    )
-    _kernels.append(compiled)
-    return compiled
+    return _declare(function, forceinline=True)
 
 
 def entry(function: Function) -> int:
@@ -141,8 +154,43 @@ def kernels() -> list[Any]:
     return list(_kernels)
 
 
-def freeze() -> None:
-    """Forbid further compilation: from here on a wrong argument type is an error, not a stall."""
+def load(function: Callable[..., Any], words: int) -> None:
+    """Have a kernel that takes ``words`` words ready to be called: loaded, or compiled."""
     if not PURE:
-        for compiled in _kernels:
+        function.compile((types.int64,) * words)  # type: ignore[attr-defined]
+
+
+class _Late(event.Listener):  # type: ignore[misc]
+    """Counts what takes numba's compiler lock: a compilation, or a load from the cache."""
+
+    count = 0
+    _depth = 0  # It is taken again inside.
+
+    def on_start(self, event: Any) -> None:
+        self.count += self._depth == 0
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self._depth -= 1
+
+
+_late: Final = _Late()
+
+
+def freeze() -> None:
+    """From here on nothing should be compiled.
+
+    A kernel in use takes no other types of arguments: they are converted, or an error, and never a
+    minute's stall.  One that was not in use yet is loaded or compiled, and ``late`` counts it.
+    """
+    if PURE:
+        return
+    for compiled in _kernels:
+        if compiled.signatures:
             compiled.disable_compile()
+    event.register("numba:compiler_lock", _late)
+
+
+def late() -> int:
+    """How often something was compiled or loaded since ``freeze``."""
+    return _late.count

@@ -7,6 +7,7 @@ Addresses are plain integers.  In plain Python mode each function has a twin ove
 
 import ctypes
 import os
+import platform
 from typing import Any, Final
 
 import numba
@@ -19,12 +20,16 @@ POLLIN: Final = 1
 CLOCK_REALTIME: Final = 0
 CLOCK_MONOTONIC: Final = 1
 NS_PER_S: Final = 1_000_000_000
+# struct epoll_event { uint32_t events; uint64_t data; } is packed on x86-64 only.
+EPOLL_EVENT_BYTES: Final = 12 if platform.machine() == "x86_64" else 16
+EPOLL_DATA_AT: Final = EPOLL_EVENT_BYTES - 8
 
 if numba.config.DISABLE_JIT:
     _LIBC: Final = ctypes.CDLL(None, use_errno=True)
     _LIBC.pwrite.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]
     _LIBC.write.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
     _LIBC.read.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+    _LIBC.epoll_wait.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
     for _symbol in ("pwrite", "write", "read"):
         getattr(_LIBC, _symbol).restype = ctypes.c_ssize_t
 
@@ -52,6 +57,9 @@ if numba.config.DISABLE_JIT:
     def poll_readable(fd: int, timeout_ms: int) -> int:
         entry = _PollFd(fd, POLLIN, 0)
         return _result(_LIBC.poll(ctypes.byref(entry), 1, timeout_ms))
+
+    def epoll_wait(epoll: int, events: int, count: int, timeout_ms: int) -> int:
+        return _result(_LIBC.epoll_wait(epoll, events, count, timeout_ms))
 
     def _clock_ns(clock: int) -> int:
         now = _Timespec()
@@ -153,6 +161,18 @@ else:
             return _call(builder, "poll", arguments, _I32)
 
         return types.int64(types.int64, types.int64), lower
+
+    @intrinsic
+    def epoll_wait(typing: Any, epoll: Any, events: Any, count: Any, timeout_ms: Any) -> Any:
+        """Wait for descriptors that are ready: how many of at most ``count`` events of
+        EPOLL_EVENT_BYTES were written to ``events``; after ``timeout_ms`` 0, or minus errno."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            narrow = [builder.trunc(args[place], _I32) for place in (0, 2, 3)]
+            arguments = [narrow[0], args[1], narrow[1], narrow[2]]
+            return _call(builder, "epoll_wait", arguments, _I32)
+
+        return types.int64(types.int64, types.int64, types.int64, types.int64), lower
 
     def _clock(clock: int) -> Any:
         def now_ns(typing: Any) -> Any:

@@ -33,15 +33,19 @@ PRODUCT_KEYS: Final = tuple(
 Record = Any  # A record at an address: fields by attribute, in every mode.
 
 
-def region(size: int) -> tuple[mmap.mmap, int]:
+def region(size: int, *, touch: bool = False) -> tuple[mmap.mmap, int]:
     """Map ``size`` bytes of private zeroed memory, huge pages advised; (owner, address).
 
     The address is aligned to 2 MiB.  The caller keeps the owner alive as long as the address.
+    ``touch``: have every page now, so that none is missing when it is used for the first time.
     """
     owner = mmap.mmap(-1, size + HUGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     owner.madvise(mmap.MADV_HUGEPAGE)
     start = address_of_buffer(owner)
-    return owner, (start + HUGE_PAGE_BYTES - 1) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
+    address = (start + HUGE_PAGE_BYTES - 1) // HUGE_PAGE_BYTES * HUGE_PAGE_BYTES
+    if touch:
+        view(address, np.dtype(np.uint8), size)[:: mmap.PAGESIZE] = 0
+    return owner, address
 
 
 def address_of_buffer(buffer: Any) -> int:

@@ -635,7 +635,7 @@ ORDER_REPLY: Final = record(
         ("status", "u1"),
         ("order_flags", "u1"),
         ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
-        ("stop_price", "<i8"),  # Of a stop, as it is now.
+        ("stop_price", "<i8"),  # Of a stop; 0 otherwise.
         ("reserved", "u1", (48,)),
     ],
 )

@@ -9,6 +9,7 @@ Line 0 of the header is written by the creator before the version word, which is
 sees it sees the rest.  (architecture.md, decision 15)
 """
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -31,11 +32,13 @@ INBOUND: Final = 1
 OUTPUT: Final = 2
 REPLIES: Final = 3
 COUNTERS: Final = 4
+STAGES: Final = 5
 KIND_NAMES: Final = {
     INBOUND: "inbound ring",
     OUTPUT: "output ring",
     REPLIES: "reply ring",
     COUNTERS: "counters",
+    STAGES: "stages",
 }
 
 LINE_0: Final[list[Field]] = [
@@ -218,6 +221,8 @@ def _fault(segment: Segment, kind: int, epoch: int) -> str:
 
 
 def _populate(segment: Segment) -> None:
+    with contextlib.suppress(OSError):  # Where the system gives them to shared memory at all.
+        segment.memory.madvise(mmap.MADV_HUGEPAGE)
     try:
         segment.memory.madvise(_MADV_POPULATE_WRITE)
     except OSError:  # An older kernel: touch the pages.

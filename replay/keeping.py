@@ -28,6 +28,7 @@ from core.journal.segments import (
     write_file,
 )
 from core.journal.snapshots import (
+    Manifest,
     SnapshotBad,
     directories,
     read_manifest,
@@ -117,13 +118,12 @@ def _forget(path: Path) -> None:
         os.close(fd)
 
 
-def drop_segments(data: Path, directory: Path, rules: Rules, say: Say) -> int:
-    """Delete the oldest segments that nothing needs; bytes above the limit that had to stay."""
+def drop_segments(directory: Path, needed: int, rules: Rules, say: Say) -> int:
+    """Delete the oldest segments below ``needed``; bytes above the limit that had to stay."""
     if not rules.keep_bytes:
         return 0
     numbers = inventory(directory)
     over = sum(segment_path(directory, n).stat().st_size for n in numbers) - rules.keep_bytes
-    needed = _needed_from(data)
     listed = {line["segment"]: line["sha256"] for line in manifest.read(directory)}
     for number in numbers:
         if over <= 0 or number >= needed or number not in listed:
@@ -141,15 +141,23 @@ def drop_segments(data: Path, directory: Path, rules: Rules, say: Say) -> int:
     return max(over, 0)
 
 
-def _needed_from(data: Path) -> int:
+def needed_from(manifests: list[Manifest]) -> int:
     """The oldest segment that the second newest snapshot needs; 0: all are needed."""
-    places = []
-    for directory in directories(data):
+    return manifests[1].place.segment_no if len(manifests) > 1 else 0
+
+
+def readable(data: Path, directory: Path, say: Say) -> list[Manifest]:
+    """The manifests of this journal's snapshots, newest first; says which cannot be read."""
+    found = []
+    for place in directories(data):
         try:
-            places.append(read_manifest(directory).place.segment_no)
-        except SnapshotBad:
+            snapshot = read_manifest(place)
+        except SnapshotBad as bad:
+            say(f"{bad}; it stands for no segment")
             continue
-    return places[1] if len(places) > 1 else 0
+        if snapshot.journal_uuid == directory.name:
+            found.append(snapshot)
+    return found
 
 
 def copy_segment(path: Path, target: Path, digest: str) -> None:

@@ -44,9 +44,9 @@ from core.journal.segments import (
     sync_file,
 )
 from core.journal.snapshots import (
+    Manifest,
     SnapshotBad,
     directories,
-    newest_sequence,
     remove,
     remove_unfinished,
 )
@@ -94,13 +94,16 @@ class Replayer:
         self.settings = settings
         self.directory, self.uuid = locate(settings.data)
         self.live = live
-        remove_unfinished(settings.data)
+        for failed in remove_unfinished(settings.data):
+            say(f"an unfinished snapshot could not be removed: {failed}")
         self.archive = ArchiveWriter(settings.data / EVENTS_NAME, self.uuid)
         loaded = self._choose()
         if loaded is not None:  # Nothing happens where the archive has these events.
             self.archive.gap(loaded.manifest.sequence)
         self.shadow = Shadow(self.directory, self.uuid, loaded, self.archive)
-        self._snapshot_sequence = newest_sequence(settings.data, self.uuid)
+        self._unreadable: set[str] = set()  # What was said of snapshots is said once.
+        known = self._readable()
+        self._snapshot_sequence = known[0].sequence if known else 0
         self._snapshot_ns = self._scrub_ns = self._housekeeping_ns = monotonic_ns()
         self._snapshot_at = self._bytes()
         self._witnessed = witness.read(self.directory, self.uuid).sequence
@@ -126,6 +129,17 @@ class Replayer:
         raise JournalRefused(
             Fault.SNAPSHOT, self.settings.data, 0, "the journal needs a snapshot, none can be used"
         )
+
+    def _readable(self) -> list[Manifest]:
+        """The manifests of the snapshots that are there; one that cannot be read is an alarm."""
+
+        def say_once(line: str) -> None:
+            if line not in self._unreadable:
+                self._unreadable.add(line)
+                self.live.count(SNAPSHOT_FAULTS)
+                say(f"ALARM: {line}")
+
+        return keeping.readable(self.settings.data, self.directory, say_once)
 
     def _load(self, directory: Path) -> snapshot.Loaded | None:
         try:
@@ -236,7 +250,8 @@ class Replayer:
         settings = self.settings
         try:
             keeping.note_sealed(self.directory)
-            over = keeping.drop_segments(settings.data, self.directory, settings.rules, say)
+            needed = keeping.needed_from(self._readable()) if settings.rules.keep_bytes else 0
+            over = keeping.drop_segments(self.directory, needed, settings.rules, say)
             self.live.show(JOURNAL_OVER_BYTES, over)
             for path in self.archive.trim(settings.events_keep_bytes):
                 say(f"removed {path.name} of the event archive: above events.keep_bytes")

@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +9,25 @@ from typing import Any, Final, NamedTuple
 
 from tools import exits
 
-NAMES: Final = ("kernel", "ring", "readers", "journal", "resume", "replay", "restart")
+NAMES: Final = (
+    *("kernel", "managed", "peers"),
+    *("ring", "readers", "journal", "resume", "replay", "restart"),
+    *("pipeline", "stages", "micro", "http"),
+)
 SECONDS: Final = 2.0
-KERNEL_REPEATS: Final = 5
-KERNEL_BATCH: Final = 256
-FOLDER: Final = "OUTCRY_FLOWS"
+KERNEL_MODES: Final = ("mix", "by_kind", "scaling", "whole")  # One at a time.
 TAKEN: Final = {
-    "kernel": ("flow", "no_risk", "ids"),
+    "pipeline": ("flow", "seconds"),
+    "kernel": ("flow", "no_risk", "ids", "commands", "instruments", "resting", *KERNEL_MODES),
+    "managed": ("commands",),
+    "peers": ("flow", "commands", "engine"),
     "replay": ("flow", "commands"),
     "restart": ("flow", "commands"),
 }
 REPLAY_COMMANDS: Final = 2_000_000
 RESTART_COMMANDS: Final = 1_000_000  # From genesis; ten times as many behind a snapshot.
 SPARSE_DIVISOR: Final = 4
+FLAGS: Final = {"whole": "all"}  # Options that are not named as their field is.
 
 
 class Options(NamedTuple):
@@ -33,6 +38,20 @@ class Options(NamedTuple):
     ids: bool
     seconds: float | None
     commands: int | None = None
+    mix: str | None = None
+    instruments: int | None = None
+    resting: int | None = None
+    by_kind: bool = False
+    scaling: bool = False
+    whole: bool = False
+    engine: tuple[str, ...] = ()
+
+
+class Places(NamedTuple):
+    """Directories: where results are kept, and where those are that they are compared with."""
+
+    save: Path | None
+    against: Path | None
 
 
 def check(name: str, options: Options) -> None:
@@ -46,33 +65,64 @@ def check(name: str, options: Options) -> None:
     taken = TAKEN.get(name, ("seconds",))
     for option, value in options._asdict().items():
         if value and option not in taken:
-            shown = option.replace("_", "-")
+            shown = FLAGS.get(option, option.replace("_", "-"))
             raise exits.Stop(exits.USAGE, f"bench {name}: does not take --{shown}")
     if options.flow is not None and not options.flow.is_file():
         raise exits.Stop(exits.USAGE, f"bench {name}: --flow: no such file: {options.flow}")
 
 
 def run(name: str, options: Options) -> dict[str, Any]:
-    """Run one; flat fields that carry their unit.
+    """Run one; flat fields that carry their unit."""
+    if name in ("kernel", "managed", "peers"):
+        from tools import kernel_benches
 
-    The kernel without a flow runs over flows made by seed and those in the folder OUTCRY_FLOWS;
-    its fields then begin with the name of the flow.
-    """
-    if name == "kernel":
-        if options.flow is not None:
-            return _kernel(options.flow, options)
+        return kernel_benches.RUN[name](options)
+    if name == "pipeline":
         with tempfile.TemporaryDirectory() as directory:
-            found: dict[str, Any] = {}
-            for path in _flows(Path(directory)):
-                fields = _kernel(path, options).items()
-                found |= {f"{path.stem}_{field}": value for field, value in fields}
-            return found
+            return _pipeline(options, Path(directory))
     if name in ("replay", "restart"):
         with tempfile.TemporaryDirectory() as directory:
             return _journal(name, options, Path(directory))
     module: Any = importlib.import_module(f"bench.bench_{name}")
     measure: Callable[[float], dict[str, Any]] = module.run
     return measure(options.seconds or SECONDS)
+
+
+def _pipeline(options: Options, directory: Path) -> dict[str, Any]:
+    from bench import bench_pipeline
+    from bench.flow_make import make
+
+    path = options.flow or make("mixed", directory)
+    try:
+        return bench_pipeline.run(path, bench_pipeline.size_of(options.seconds))
+    except ValueError as fault:
+        raise exits.Stop(exits.USAGE, f"bench pipeline: --flow: {fault}") from None
+
+
+def flat(found: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a person is shown; single runs, noise and tables are for --json."""
+    return {name: value for name, value in found.items() if not isinstance(value, list | dict)}
+
+
+def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> None:
+    """Write the result into a directory, compare it with the one of this machine in another.
+
+    ValueError when the benchmark gave what is no result.
+    """
+    if places.save is None and places.against is None:
+        return
+    from rich.console import Console
+
+    from bench import stored
+    from tools import report
+
+    result = stored.stamped(name, options._asdict(), found)
+    stored.as_read(result)
+    console = Console(stderr=True)
+    if places.save is not None:
+        console.print(f"saved {stored.save(result, places.save)}", soft_wrap=True)
+    if places.against is not None:
+        report.against(result, places.against, console)
 
 
 def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:
@@ -94,29 +144,3 @@ def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:
         return bench_restart.run(path, commands, commands // SPARSE_DIVISOR)
     except ValueError as fault:
         raise exits.Stop(exits.USAGE, f"bench {name}: --flow: {fault}") from None
-
-
-def _flows(directory: Path) -> list[Path]:
-    """Flows made into ``directory``, then those of the folder OUTCRY_FLOWS."""
-    from bench.flow_make import MADE, make
-
-    folder = os.environ.get(FOLDER, "")
-    if folder and not Path(folder).is_dir():
-        raise exits.Stop(exits.USAGE, f"{FOLDER}: expected a folder of .flow files, got {folder!r}")
-    made = [make(name, directory) for name in MADE]
-    return made + (sorted(Path(folder).glob("*.flow")) if folder else [])
-
-
-def _kernel(path: Path, options: Options) -> dict[str, Any]:
-    from bench.bench_kernel import bench
-
-    try:
-        return bench(
-            path,
-            risk=not options.no_risk,
-            ids=options.ids,
-            repeats=KERNEL_REPEATS,
-            batch=KERNEL_BATCH,
-        )
-    except ValueError as fault:
-        raise exits.Stop(exits.USAGE, f"bench kernel: --flow: {fault}") from None

@@ -10,6 +10,7 @@ import typer
 
 from tools import data as keeping
 from tools import exits, inside
+from tools.bench_group import RUN, bench_app
 
 if TYPE_CHECKING:
     from tools.config_layers import Loaded
@@ -29,6 +30,7 @@ events_app = typer.Typer(help="The event archive: verify it, read it.", no_args_
 app.add_typer(journal_app, name="journal")
 app.add_typer(events_app, name="events")
 app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
 inside.register(app)
 keeping.register(app)
 
@@ -59,6 +61,7 @@ def up(
     durability: Annotated[str | None, typer.Option(help="sync or relaxed.")] = None,
     postgres: Annotated[str, typer.Option(help="embedded, off, or a DSN.")] = "off",
     dev: Annotated[bool, typer.Option("--dev", help="Development on loopback.")] = False,
+    pin: Annotated[bool, typer.Option("--pin", help="The core alone on the best CPU.")] = False,
 ) -> None:
     """Start the exchange; Ctrl-C stops it."""
     for option, value in (("--fix", fix), ("--postgres", postgres)):
@@ -68,6 +71,8 @@ def up(
     flags |= _flags(("journal.durability", "--durability", durability))
     if dev:
         flags["dev.enabled"] = ("--dev", "true")
+    if pin:
+        flags["core.pin"] = ("--pin", "auto")
     loaded = _load(config, flags)
     from tools import config_limits
     from tools import up as exchange
@@ -156,13 +161,17 @@ def replay(
     _print(found, as_json=as_json)
 
 
-@app.command()
+@bench_app.command(RUN)
 def bench(
     name: Annotated[
-        str, typer.Argument(help="kernel, ring, readers, journal, resume, replay or restart.")
+        str,
+        typer.Argument(
+            help="pipeline, kernel, managed, peers, ring, readers, journal, resume, replay, "
+            "restart, stages or micro."
+        ),
     ],
     flow: Annotated[
-        Path | None, typer.Option("--flow", help="Order flow file (kernel); else made ones.")
+        Path | None, typer.Option("--flow", help="Order flow file; else made ones.")
     ] = None,
     no_risk: Annotated[bool, typer.Option("--no-risk", help="The book alone (kernel).")] = False,
     ids: Annotated[bool, typer.Option("--ids", help="With client order ids (kernel).")] = False,
@@ -170,17 +179,58 @@ def bench(
         float | None, typer.Option("--seconds", min=0.1, help="How long (not kernel).")
     ] = None,
     commands: Annotated[
-        int | None, typer.Option("--commands", min=1, help="In the journal (replay, restart).")
+        int | None,
+        typer.Option("--commands", min=1, help="How many; managed: how many orders."),
+    ] = None,
+    mix: Annotated[
+        str | None, typer.Option("--mix", help="A large flow (kernel): balanced, cross, cancel …")
+    ] = None,
+    instruments: Annotated[
+        int | None, typer.Option("--instruments", min=1, help="With --mix or --by-kind.")
+    ] = None,
+    resting: Annotated[
+        int | None, typer.Option("--resting", min=1, help="Orders in the book; as --instruments.")
+    ] = None,
+    by_kind: Annotated[bool, typer.Option("--by-kind", help="Kind by kind (kernel).")] = False,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Size by size (kernel).")] = False,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Part by part, journal and full id table too (kernel).")
+    ] = False,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option("--engine", help="'NAME=COMMAND {flow}' beside the others (peers)."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Directory that the result is written into too.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Compare with what is stored there for this machine."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a part, with a baseline in the same run."""
+    """Measure a part: kernel, ring, … (the word run may be left out)."""
     from tools import benches
 
-    options = benches.Options(flow, no_risk, ids, seconds, commands)
+    options = benches.Options(
+        flow,
+        no_risk,
+        ids,
+        seconds,
+        commands,
+        mix=mix,
+        instruments=instruments,
+        resting=resting,
+        by_kind=by_kind,
+        scaling=scaling,
+        whole=whole,
+        engine=tuple(engine or ()),
+    )
     benches.check(name, options)
     _compile()
-    _print(benches.run(name, options), as_json=as_json)
+    found = benches.run(name, options)
+    benches.keep(name, options, found, benches.Places(save, against))
+    _print(found if as_json else benches.flat(found), as_json=as_json)
 
 
 @journal_app.command("verify")

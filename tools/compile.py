@@ -41,9 +41,9 @@ def ensure_compiled(warm: Callable[[], object] | None = None) -> Report:
 
     Returns (0, 0.0) on a warm start and in plain Python mode.
     """
-    directory = jit.cache_directory()
-    if jit.PURE or (directory / STAMP).exists():
+    if is_compiled():
         return Report(0, 0.0)
+    directory = jit.cache_directory()
     directory.mkdir(parents=True, exist_ok=True)
     with _locked(directory / LOCK):
         if (directory / STAMP).exists():
@@ -56,6 +56,11 @@ def ensure_compiled(warm: Callable[[], object] | None = None) -> Report:
         _prune(directory)
     _say(f"compiled the core in {report.seconds:.1f} s")
     return report
+
+
+def is_compiled() -> bool:
+    """Whether there is nothing to compile."""
+    return jit.PURE or (jit.cache_directory() / STAMP).exists()
 
 
 def misses() -> int:

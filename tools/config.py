@@ -69,6 +69,9 @@ class Core(Struct, frozen=True, forbid_unknown_fields=True):
     """The core process."""
 
     idle: Literal["spin", "hybrid", "block"] = "hybrid"
+    pin: str = "off"
+    nice: Annotated[int, Meta(ge=-20, le=0)] = -10
+    stages: bool = True
     extra_gateways: str = ""
 
 
@@ -207,6 +210,8 @@ def relations(config: Config) -> list[tuple[str, str]]:
                 f"expected a multiple of {BLOCK_BYTES}, got {config.journal.segment_bytes}",
             )
         )
+    if not re.fullmatch(r"off|auto|[0-9]{1,4}", config.core.pin):
+        found.append(("core.pin", f"expected off, auto or a CPU, got {config.core.pin!r}"))
     for name in names(config.core.extra_gateways):
         if not re.fullmatch(r"[a-z][a-z0-9]{0,15}\.[0-9]{1,3}", name) or name.startswith("http."):
             found.append(

@@ -62,15 +62,38 @@ def load(
 
     ``flags`` maps a key to (the flag's name, its text).  Raises ConfigFaults with all faults.
     """
+    loaded, faults = read(path, flags, environment)
+    return _refuse(loaded, faults)
+
+
+def read(
+    path: Path | None,
+    flags: Mapping[str, tuple[str, str]],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Loaded, list[Fault]]:
+    """As ``load``, with every fault beside what can be read: a key that cannot has its default."""
     variables = os.environ if environment is None else environment
     given, faults = _from_file(path)
     given += _from_environment(variables)
     given += [Given(key, text, name, is_text=True) for key, (name, text) in flags.items()]
-    return decode(Config, given, faults)
+    return collect(Config, given, faults)
 
 
 def decode(struct: type[Config], given: list[Given], faults: list[Fault]) -> Loaded:
     """Type every given value, later ones first in rank; raises ConfigFaults with all faults."""
+    return _refuse(*collect(struct, given, faults))
+
+
+def _refuse(loaded: Loaded, faults: list[Fault]) -> Loaded:
+    if faults:
+        raise ConfigFaults(faults)
+    return loaded
+
+
+def collect(
+    struct: type[Config], given: list[Given], faults: list[Fault]
+) -> tuple[Loaded, list[Fault]]:
+    """As ``decode``, with all faults beside it."""
     known = keys(struct)
     values: dict[str, object] = {}
     origins = dict.fromkeys(known, DEFAULT_ORIGIN)
@@ -87,9 +110,7 @@ def decode(struct: type[Config], given: list[Given], faults: list[Fault]) -> Loa
             origins[item.key] = item.origin
     config = _assemble(struct, values)
     faults += [Fault(origins[key], key, message) for key, message in relations(config)]
-    if faults:
-        raise ConfigFaults(faults)
-    return Loaded(config, origins)
+    return Loaded(config, origins), faults
 
 
 def _assemble(struct: type[Config], values: dict[str, object]) -> Config:

@@ -37,6 +37,12 @@ COMMENTS: Final = {
     "events.keep_bytes": "size above which the oldest events are deleted",
     "core": "The core process.",
     "core.idle": "spin: lowest latency, one core busy; hybrid: spin briefly, then sleep; block",
+    "core.pin": (
+        "off; auto: the core alone on the best CPU, everything else on the others; or a CPU's "
+        "number (see operations.md)"
+    ),
+    "core.nice": "of the pinned core, where it is permitted; lower is sooner, 0: as all others",
+    "core.stages": "stamp every command at each stage: outcry top, GET /v1/admin/stages, /metrics",
     "core.extra_gateways": 'rings for producers that are no part of Outcry, such as "flow.0"',
     "limits": (
         "Rows per table, fixed when the data directory is made; a change later needs `outcry "

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command()(book)
     app.command()(account)
     app.command()(top)
+    app.command()(doctor)
     ring_app.command("dump")(ring_dump)
     app.add_typer(ring_app, name="ring")
 
@@ -95,6 +96,22 @@ def top(
     from tools import top as view
 
     view.run(_directory(data), once=once or as_json, as_json=as_json)
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Configuration file; else ./outcry.toml.")
+    ] = None,
+    data: DataOption = None,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Remove what dead exchanges left in /dev/shm.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What is missing, wrong or slow on this machine, and the command that mends it."""
+    from tools.doctor import doctor as checks
+
+    raise typer.Exit(checks.run(checks.where_of(config, data), mend=mend, as_json=as_json))
 
 
 def ring_dump(

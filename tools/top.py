@@ -20,8 +20,12 @@ from core.counters import Counters, attach_counters
 from core.journal.segments import SEGMENT_NAME, journal_directory
 from core.messages import COMMAND_NAMES
 from core.shm import INBOUND, OUTPUT, REPLIES, Segment, SegmentError, attach
+from core.stages import Stages, attach_stages, table
 from tools import exits
+from tools.pinning import place_of
 from tools.ring_dump import header_of
+from tools.smaps import memory
+from tools.stage_table import cells, duration
 from tools.supervisor import RESTARTS_NAME
 
 Row = dict[str, Any]
@@ -29,7 +33,7 @@ Cells = tuple[str, ...]
 
 PERIOD_S: Final = 1.0
 STATES: Final = {0: "recovering", 1: "serving", 2: "stopping"}
-SHORT_NS: Final = 10_000
+QUIET: Final = ("major_faults", "minor_faults", "late_kernels")
 
 
 class Watched:
@@ -44,6 +48,11 @@ class Watched:
             self._output = self._attach("out", OUTPUT)
             self._inbound = {name: self._attach(f"in-{name}", INBOUND) for name in core.gateways}
             self._replies = {name: self._attach(f"reply-{name}", REPLIES) for name in core.gateways}
+            self._stages: Stages | None = None
+            if core.stages:
+                self._stages = attach_stages(core.shm, core.epoch)
+                self._segments.append(self._stages.segment)
+            self._memory = memory(core.pid)
         except SegmentError:
             self.close()
             raise
@@ -84,9 +93,12 @@ class Watched:
             "position": output["position"],
             "output_capacity": output["capacity"],
             "core_sleeping": bool(output["sleeping"]),
+            "place": place_of(self.core.pid),
             "gateways": gateways,
             "spares": spares(self._data, values["segment_no"]),
             "restarts": restarts(self._data),
+            "stages": self._stages.read() if self._stages is not None else None,
+            "memory": self._memory,
         }
 
 
@@ -160,12 +172,23 @@ def figures(core: CoreFile, before: Row, now: Row) -> Row:
         "sleeps_per_s": rate("sleeps"),
         "wake_ups_per_s": rate("wake_ups"),
         "core_sleeping": now["core_sleeping"],
+        "core_cpus": now["place"].cpus,
+        "core_nice": now["place"].nice,
         "longest_cycle_ns": values["longest_cycle_ns"],
         "longest_cycle_1s_ns": values["longest_cycle_1s_ns"],
         **_replayer(values),
+        **{name: values[name] for name in QUIET},
+        **now["memory"],
+        "stages": _stages(now, was["sequence"]),
         "recovered_commands": values["recovered_commands"],
         "restarts": now["restarts"],
     }
+
+
+def _stages(now: Row, after: int) -> list[Row]:
+    """Stage x percentile of the commands since the look before, as far as they are there."""
+    stamps = now["stages"]
+    return [] if stamps is None else table(stamps[stamps["sequence"] > after])
 
 
 def _gateway(before: Row, now: Row, look: Row, seconds: float) -> Row:
@@ -274,11 +297,13 @@ def text(found: Row) -> Iterator[str]:
 def sections(found: Row) -> dict[str, list[Cells]]:
     """What is shown, by title: rows of text."""
     head = f"core {found['pid']} epoch {found['epoch']}, {found['state']}, {found['durability']}"
+    found_stages = {"stages": cells(found["stages"])} if found["stages"] else {}
     return {
         head: _core_rows(found),
         "rings": _ring_rows(found),
         "journal": _journal_rows(found),
         "duty cycles": _cycle_rows(found),
+        **found_stages,
         "beside it": [
             *(
                 (name, f"{found[f'{name}_sequence']:,}", _behind(found[f"{name}_lag"]))
@@ -328,7 +353,7 @@ def _journal_rows(found: Row) -> list[Cells]:
             f"{found['journal_bytes_per_s'] / 1e6:,.2f} MB",
             f"blocks {found['blocks_per_s']:,.0f}",
             f"slots/block {found['slots_per_block']:,.1f}",
-            f"write {_time(found['ns_per_block'])}",
+            f"write {duration(found['ns_per_block'])}",
         ),
         (
             "segment",
@@ -349,19 +374,24 @@ def _cycle_rows(found: Row) -> list[Cells]:
         ),
         (
             "longest",
-            f"{_time(found['longest_cycle_ns'])} since start",
-            f"{_time(found['longest_cycle_1s_ns'])} last second",
+            f"{duration(found['longest_cycle_ns'])} since start",
+            f"{duration(found['longest_cycle_1s_ns'])} last second",
             f"heartbeat {found['heartbeat_age_ms']:,.0f} ms ago",
+        ),
+        ("runs on", f"CPU {found['core_cpus']}", f"nice {found['core_nice']}"),
+        (
+            "since ready",
+            f"major faults {found['major_faults']:,}",
+            f"minor faults {found['minor_faults']:,}",
+            f"late kernels {found['late_kernels']:,}",
+        ),
+        (
+            "memory",
+            f"{found['rss_bytes'] / 1e6:,.0f} MB",
+            f"{found['huge_bytes'] / 1e6:,.0f} MB in huge pages",
         ),
     ]
 
 
 def _behind(lag: int | None) -> str:
     return "not running" if lag is None else f"{lag:,} behind"
-
-
-def _time(nanoseconds: int) -> str:
-    for unit, size in (("ms", 1_000_000), ("us", 1_000)):
-        if nanoseconds >= SHORT_NS * size // 1_000:
-            return f"{nanoseconds / size:,.0f} {unit}"
-    return f"{nanoseconds:,} ns"

@@ -4,6 +4,7 @@ import fcntl
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -19,10 +20,12 @@ from core.limits import Limits
 from tools import exits
 from tools.child import Spec, describe_exit, start
 from tools.config import Config, is_loopback, names, parse_address
+from tools.pinning import OFF, Pinning, choose, nice_allowed, usable_cpus
 from tools.supervisor import STOP_SIGNALS, Readiness, Supervisor, hold_signals
 
 LOCK_WAIT_S: Final = 2.0  # The children of a supervisor that was killed need a moment to vanish.
 PROBE_TIMEOUT_S: Final = 0.5
+RLIMIT_NICE: Final = 13  # Linux; the resource module does not name it.
 
 
 def gateway_names(config: Config) -> list[str]:
@@ -35,7 +38,9 @@ def http_gateways(config: Config) -> list[str]:
     return [f"http.{worker}" for worker in range(config.http.workers)]
 
 
-def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
+def specs(
+    config: Config, limits: Limits, listen: str, pinning: Pinning | None = None
+) -> list[Spec]:
     """Every process of the exchange; the core is told last to stop."""
     data, journal = config.data.dir, config.journal
     core = [
@@ -45,6 +50,10 @@ def specs(config: Config, limits: Limits, listen: str) -> list[Spec]:
         *("--gateways", ",".join(gateway_names(config))),
         *("--limits", json.dumps(limits._asdict())),
     ]
+    if config.core.stages:
+        core.append("--stages")
+    if pinning is not None:
+        core += ["--cpu", str(pinning.core), "--nice", str(pinning.nice)]
     prepare = [*_module("core.journal.prepare"), "--data", data]
     prepare += ["--segment-bytes", str(journal.segment_bytes), "--spares", str(journal.spares)]
     prepare += ["--durability", journal.durability]
@@ -97,7 +106,14 @@ def run(config: Config, limits: Limits) -> int:
     lock = take_lock(run_directory)
     host, port = free_address(config.http.listen)
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    log.info("starting", durability=config.journal.durability, data=config.data.dir, http=listen)
+    pinning = find_pinning(config)
+    log.info(
+        "starting",
+        durability=config.journal.durability,
+        data=config.data.dir,
+        http=listen,
+        pinned=pinning.text() if pinning else "no",
+    )
     if config.dev.enabled:
         log.warning("development: whoever reaches the port is any trader", loopback=True)
     elif not is_loopback(host):
@@ -105,8 +121,10 @@ def run(config: Config, limits: Limits) -> int:
     ended = compile_first()
     if ended is not None:
         return ended
+    if pinning is not None:  # What is started from here on inherits it; the core leaves it.
+        os.sched_setaffinity(0, pinning.others)
     supervisor = Supervisor(
-        specs(config, limits, listen),
+        specs(config, limits, listen, pinning),
         run_directory,
         keep_open=(lock,),
         readiness=Readiness(
@@ -114,6 +132,27 @@ def run(config: Config, limits: Limits) -> int:
         ),
     )
     return supervisor.run()
+
+
+def find_pinning(config: Config) -> Pinning | None:
+    """Where the core runs and where all else; None: wherever the kernel likes.
+
+    Exit 78 for a CPU that cannot be used.  Priority is only a nice value: SCHED_FIFO would starve
+    what the kernel has to run on the CPU of a core that spins, or, throttled (sched_rt_runtime_us),
+    stop it for 50 ms each second; and on an isolated CPU there is nobody to be faster than.
+    """
+    log = structlog.get_logger("up")
+    usable = usable_cpus()
+    found = choose(config.core.pin, config.core.nice, Path("/"), usable)
+    if found is None:
+        if config.core.pin != OFF:
+            log.warning("not pinned: with one CPU the core would have to share it", cpus=1)
+        return None
+    status = Path("/proc/self/status").read_text()
+    if not nice_allowed(found.nice, status, resource.getrlimit(RLIMIT_NICE)[0]):
+        log.warning("the core keeps its priority: not permitted", nice=found.nice)
+        return found._replace(nice=0)
+    return found
 
 
 def make_run_directory(data: Path) -> Path:
@@ -219,6 +258,10 @@ def _module(name: str) -> list[str]:
 
 def compile_in_process() -> None:
     """For commands that run kernels themselves: compile in a process of its own, then return."""
+    from tools.compile import is_compiled  # Loads the compiler, which these commands load anyway.
+
+    if is_compiled():
+        return
     process = subprocess.run([*_module("tools.compile"), "--quiet"], check=False)
     if process.returncode:
         raise exits.Stop(

@@ -14,16 +14,18 @@ from adapters.http.exchange import Exchange, outcome_unknown
 from adapters.http.market import asset_json, instrument_json
 from adapters.http.problems import Fault, Faults, Problem
 from adapters.http.records import Event
-from adapters.http.replies import answer
+from adapters.http.replies import answer, parameters, whole
 from adapters.instruments import Asset, Instruments
 from adapters.units import UnitError, shown, split_decimal
 from core import messages
 from core.constants import FEE_PPM_MAX, REFERENCE_BYTES, SCALE_MAX, SYMBOL_CHARS_MAX
 from core.messages import NAME_REPLY, text
 from core.reasons import TEXT, Reason
+from core.stages import CAPACITY
 
 STEP_MAX: Final = 10**9
 STATE_TIMEOUT_S: Final = 60.0
+STAGES_COMMANDS: Final = 8_192
 ACCOUNT_MAX: Final = (1 << 31) - 1
 
 _SYMBOL: Final = re.compile(rf"[A-Za-z0-9./_-]{{1,{SYMBOL_CHARS_MAX}}}")
@@ -91,6 +93,16 @@ async def get_state(request: web.Request) -> web.Response:
         raise Problem("not_accepting", "the core did not give its state hash; try again")
     content = {"sequence": sequence, "state_hash": state_hash, "seq": sequence}
     return answer(request, {**content, "durability": exchange.durability})
+
+
+async def get_stages(request: web.Request) -> web.Response:
+    """GET /v1/admin/stages: how long the newest commands took from stage to stage."""
+    exchange = admin(request)
+    given = parameters(request, ("commands",))
+    newest = whole(given, "commands", STAGES_COMMANDS, 1, CAPACITY)
+    rows = exchange.linked().stages(newest)
+    content = {"enabled": rows is not None, "stages": rows or [], "seq": exchange.sequence}
+    return answer(request, content)
 
 
 async def _move(request: web.Request, kind: int) -> web.Response:

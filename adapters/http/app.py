@@ -1,25 +1,21 @@
 """The paths, and what is the same for every request: ids, headers, problems, metrics."""
 
-import itertools
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from adapters.http import account, admin, market, orders, problems, system
+from adapters.http import account, admin, market, orders, place, problems, system
 from adapters.http.body import BODY_BYTES_MAX
-from adapters.http.exchange import EXCHANGE, Exchange
+from adapters.http.exchange import EXCHANGE, STAMP, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
+from adapters.http.replies import new_request_id
 from adapters.http.system import REGISTRY, registry_of
+from adapters.stamps import begin
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_PREFIX: Final = secrets.token_hex(4)
-_numbers = itertools.count(1)
 
 
 def make_app(exchange: Exchange) -> web.Application:
@@ -34,7 +30,7 @@ def make_app(exchange: Exchange) -> web.Application:
 
 def _add_orders(router: web.UrlDispatcher) -> None:
     by_client = "/v1/orders/by-client-id/{cid:.+}"
-    router.add_post("/v1/orders", orders.place_order)
+    router.add_post("/v1/orders", place.place_order)
     router.add_get("/v1/orders", account.get_orders)
     router.add_post("/v1/orders/cancel-all", orders.cancel_all)
     router.add_post(f"{by_client}/cancel", orders.cancel_order)
@@ -67,6 +63,7 @@ def _add_others(router: web.UrlDispatcher) -> None:
     router.add_post("/v1/admin/accounts/{id}/deposit", admin.deposit)
     router.add_post("/v1/admin/accounts/{id}/withdraw", admin.withdraw)
     router.add_get("/v1/admin/state", admin.get_state)
+    router.add_get("/v1/admin/stages", admin.get_stages)
     router.add_get("/healthz", system.get_health)
     router.add_get("/readyz", system.get_ready)
     router.add_get("/metrics", system.get_metrics)
@@ -77,7 +74,8 @@ async def _frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Around every request: its id and headers, errors as problems, its count and duration."""
     start = time.perf_counter()
     exchange = request.app[EXCHANGE]
-    request[REQUEST_ID] = request_id = f"{_PREFIX}-{next(_numbers):x}"
+    request[STAMP] = begin(getattr(request.protocol, "read_ns", 0))
+    request[REQUEST_ID] = request_id = new_request_id()
     try:
         response = await handler(request)
     except Problem as problem:

@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 from aiohttp import web
 
-from adapters.gateway import Answer, CoreAway, OutcomeUnknown, RingFull
+from adapters.gateway import Answer, CoreAway, GatewayError, Outcome, OutcomeUnknown, RingFull
 from adapters.http.feed import KINDS, Feed
 from adapters.http.metrics import HttpMetrics
 from adapters.http.problems import Problem
 from adapters.instruments import Instruments
+from adapters.stamps import Stamp
 from core.archive.layout import Key
 from core.archive.reader import Recent
 
@@ -52,8 +53,14 @@ class Link(Protocol):
         history: bool = False,
         after: Key | None = None,
     ) -> None: ...
+    def written(self, stamp: Stamp) -> None: ...
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None: ...
     async def order_events(self, order_id: int, bytes_max: int) -> Rows | None: ...
     async def command(self, slots: bytes, timeout_s: float) -> Answer: ...
+    def submit(
+        self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> None: ...
+    def deliver_events(self) -> None: ...
     async def query(self, query: bytes, timeout_s: float) -> Rows: ...
     async def close(self) -> None: ...
 
@@ -95,6 +102,13 @@ class Exchange:
         else:
             self.feed.load(recent)
             link.on_events(self.feed.take, KINDS, after=recent.last)
+
+    @property
+    def newest_feed(self) -> Feed:
+        """The feed with everything that was read: whoever got an answer sees what it did."""
+        if self.link is not None:
+            self.link.deliver_events()
+        return self.feed
 
     @property
     def ready(self) -> bool:
@@ -148,18 +162,41 @@ class Exchange:
             self._in_flight.add(key)
         try:
             return await link.command(slots, self.timeout_s)
-        except RingFull:
-            detail = "the inbound ring is full; the command was not sent, it is safe to try again"
-            raise Problem("overloaded", detail) from None
-        except CoreAway:
-            raise self._away() from None
-        except OutcomeUnknown as error:
+        except GatewayError as error:
             if getattr(error, "sequenced", False):
                 raise
-            raise outcome_unknown(unknown) from None
+            raise self.problem_of(error, unknown) from None
         finally:
             if key is not None:
                 self._in_flight.discard(key)
+
+    def problem_of(self, error: GatewayError, unknown: dict[str, Any]) -> Problem:
+        """What to say of a command whose events did not come."""
+        if isinstance(error, RingFull):
+            detail = "the inbound ring is full; the command was not sent, it is safe to try again"
+            return Problem("overloaded", detail)
+        return self._away() if isinstance(error, CoreAway) else outcome_unknown(unknown)
+
+    def submit(
+        self, slots: bytes, key: tuple[int, str], done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> bool:
+        """Send a command without waiting; ``done`` gets what came of it, and calls ``arrived``.
+
+        False: it was not sent, and ``command`` would say why, or wait.
+        """
+        link = self.link
+        if link is None or link.epoch != self._epoch or key in self._in_flight:
+            return False
+        try:
+            link.submit(slots, self.timeout_s, done, in_ns)
+        except (RingFull, CoreAway):
+            return False
+        self._in_flight.add(key)
+        return True
+
+    def arrived(self, key: tuple[int, str]) -> None:
+        """The outcome of a command that was submitted is here."""
+        self._in_flight.discard(key)
 
     async def query(self, slot: bytes, timeout_s: float | None = None) -> Rows:
         """Ask the core; Problem 503 when it does not answer, which has no effect either way."""
@@ -204,6 +241,7 @@ class Exchange:
         return Problem("starting", "the core is starting; the request was not executed")
 
 
+STAMP: Final = web.RequestKey("stamp", Stamp)
 EXCHANGE: Final[web.AppKey[Exchange]] = web.AppKey("exchange", Exchange)
 
 

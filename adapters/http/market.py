@@ -157,7 +157,7 @@ async def get_trades(request: web.Request) -> web.Response:
         raise Problem("validation", "1 parameter is not valid", errors=[fault])
     exchange = exchange_of(request)
     instrument = instrument_named(await exchange.instruments(), request.match_info["symbol"])
-    rows = exchange.feed.trades(instrument.id)
+    rows = exchange.newest_feed.trades(instrument.id)
     rows = rows[rows["sequence"] >= from_seq]
     cursor = _cursor(asked.get("cursor"))
     if order == "desc":

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 BUCKETS: Final = tuple(2**power * 1e-6 for power in range(5, 24))  # 32 us to 8.4 s.
 
 
+STAGES_COMMANDS: Final = 8_192
+QUANTILES: Final = {"p50_ns": "0.5", "p90_ns": "0.9", "p99_ns": "0.99", "p99_9_ns": "0.999"}
 _COUNTERS: Final = {
+    "major_faults": ("outcry_core_major_faults", "Page faults of the core that wait for a disk."),
+    "minor_faults": ("outcry_core_minor_faults", "Other page faults of the serving core."),
+    "late_kernels": ("outcry_core_late_kernels", "Kernels loaded or compiled while serving."),
     "journal_bytes": ("outcry_journal_bytes", "Bytes written to the journal."),
     "blocks": ("outcry_journal_blocks", "Blocks written to the journal."),
     "events_published": ("outcry_events_published", "Events written to the output ring."),
@@ -90,11 +95,18 @@ class HttpMetrics:
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self.requests[route, method, status] += 1
-        self.seconds.setdefault(route, Histogram()).observe(seconds)
+        _observe(self.seconds, route, seconds)
 
     def order(self, order_type: str, seconds: float) -> None:
         """An order was answered by the core."""
-        self.order_seconds.setdefault(order_type, Histogram()).observe(seconds)
+        _observe(self.order_seconds, order_type, seconds)
+
+
+def _observe(kept: dict[str, Histogram], name: str, seconds: float) -> None:
+    histogram = kept.get(name)
+    if histogram is None:
+        histogram = kept[name] = Histogram()
+    histogram.observe(seconds)
 
 
 class ExchangeCollector(Collector):
@@ -106,7 +118,7 @@ class ExchangeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
-        self._exchange.feed.flush()
+        self._exchange.newest_feed.flush()
         yield from self._http()
         yield from self._orders()
         yield from self._trades()
@@ -212,6 +224,17 @@ class ExchangeCollector(Collector):
         )
         fill.add_metric([exchange.name], counters.get("inbound_fill", 0) / INBOUND_SLOTS)
         yield fill
+        yield from self._stages(exchange.link.stages(STAGES_COMMANDS) or [])
+
+    def _stages(self, rows: list[dict[str, Any]]) -> Iterator[Metric]:
+        text = f"Time from stage to stage, of the newest {STAGES_COMMANDS} commands."
+        family = Metric("outcry_stage_latency_seconds", text, "summary")
+        for row in rows:
+            for label, quantile in QUANTILES.items():
+                labels = {"stage": row["stage"], "quantile": quantile}
+                family.add_sample(family.name, labels, row[label] / 1e9)
+        if rows:
+            yield family
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

@@ -1,6 +1,5 @@
 """Orders: decode, translate, offer, await, answer.  No rule of trading lives here."""
 
-import time
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,50 +16,9 @@ from adapters.http.problems import Problem
 from adapters.http.records import Event
 from adapters.http.replies import answer, exchange_of
 from core import messages
-from core.reasons import EXPIRY_REASON_FIRST, TEXT, Reason
+from core.reasons import Reason
 
 LOOKUP: Final = "/v1/orders/by-client-id/"
-
-
-async def place_order(request: web.Request) -> web.Response:
-    """POST /v1/orders."""
-    who = await trader(request)
-    exchange = exchange_of(request)
-    order, faults = await body.read(request, bodies.PlaceOrder)
-    reference = await exchange.instruments()
-    placed = terms.place_terms(order, faults, request.headers, reference)
-    kind, side = terms.TYPE_NAMES[placed.order_type], terms.SIDE_NAMES[placed.side]
-    exchange.metrics.received[placed.instrument.symbol, kind, side] += 1
-    slot = records.command(
-        messages.PLACE_ORDER,
-        account=who.account,
-        instrument=placed.instrument.id,
-        client_order_id=placed.client_order_id.encode("ascii"),
-        side=placed.side,
-        order_type=placed.order_type,
-        time_in_force=placed.time_in_force,
-        price=placed.price,
-        qty=placed.qty,
-        expire_after_ns=placed.expire_after_ns,
-    )
-    key = (who.account, placed.client_order_id)
-    start = time.perf_counter()
-    unknown = _unknown(placed.client_order_id, None)
-    try:
-        answered = await exchange.command(slot, unknown, key)
-    except OutcomeUnknown:
-        return await _sequenced(request, who, placed.client_order_id, unknown)
-    exchange.metrics.order(kind, time.perf_counter() - start)
-    events = records.events_of(answered.events)
-    first = events[0]
-    if first.kind != messages.ORDER_ACCEPTED:
-        return await _not_new(request, who, first)
-    fills = answers.fills_json(events, first.order_id, placed.instrument)
-    view = answers.of_placed(placed, events, _fees(answered, events))
-    content = _content(exchange, view, fills)
-    if answered.truncated:
-        content["fills_truncated"] = True
-    return answer(request, content, status=201)
 
 
 async def replace_order(request: web.Request) -> web.Response:
@@ -93,16 +51,16 @@ async def replace_order(request: web.Request) -> web.Response:
         qty=qty,
         expire_after_ns=expiry,
     )
-    unknown = _unknown(own_id or None, target)
+    unknown = unknown_of(own_id or None, target)
     answered = await _change(exchange, slots, unknown, (who.account, own_id))
     events = records.events_of(answered.events)
     first = events[0]
     if first.kind == messages.COMMAND_REJECTED:
         raise _command_rejected(first, exchange)
     repeated = first.kind == messages.ORDER_REPEATED
-    view = await _as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
+    view = await as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
     fills = [] if repeated else answers.fills_json(events, first.order_id, instrument)
-    content = _content(exchange, view, fills)
+    content = content_of(exchange, view, fills)
     kept = first.flags & messages.PRIORITY_KEPT != 0
     content["priority_kept"] = None if repeated else kept
     if answered.truncated:
@@ -129,15 +87,15 @@ async def cancel_order(request: web.Request) -> web.Response:
         client_order_id=own_id.encode("ascii"),
         expire_after_ns=expiry,
     )
-    unknown = _unknown(own_id or None, target)
+    unknown = unknown_of(own_id or None, target)
     answered = await _change(exchange, slots, unknown, (who.account, own_id))
     events = records.events_of(answered.events)
     first = events[0]
     if first.kind == messages.COMMAND_REJECTED:
         raise await _cancel_rejected(first, exchange, who, target)
     repeated = first.kind == messages.ORDER_REPEATED
-    view = await _as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
-    content = _content(exchange, view, None)
+    view = await as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
+    content = content_of(exchange, view, None)
     return answer(request, content, headers=_replayed(exchange, repeated))
 
 
@@ -217,54 +175,7 @@ async def _change(
         raise outcome_unknown(unknown) from None
 
 
-async def _not_new(request: web.Request, who: Trader, first: Event) -> web.Response:
-    """Answer of a PLACE_ORDER that made no new order: a reject, or the id again."""
-    exchange = exchange_of(request)
-    reference = await exchange.instruments()
-    if first.kind == messages.ORDER_REJECTED:
-        raise answers.rejected(first, reference, exchange.durability)
-    exchange.metrics.replays += 1
-    if first.flags & messages.GONE:
-        if 0 < first.reason < EXPIRY_REASON_FIRST:
-            problem = answers.rejected(first, reference, exchange.durability)
-        else:
-            problem = _gone(first, exchange)
-            old = await archived(exchange, who.account, problem)
-            if old is not None:
-                return answer(request, _content(exchange, old, []), headers=REPLAYED)
-        problem.headers.update(REPLAYED)
-        raise problem
-    view = await _as_it_is(exchange, who.account, first.order_id, first)
-    return answer(request, _content(exchange, view, []), headers=REPLAYED)
-
-
-async def _sequenced(
-    request: web.Request, who: Trader, client_order_id: str, unknown: dict[str, Any]
-) -> web.Response:
-    """The order is journaled, but its events are lost with the old ring: the order as it is now."""
-    exchange = exchange_of(request)
-    try:
-        row = await row_of(exchange, who.account, client_order_id)
-    except Problem:
-        raise outcome_unknown(unknown) from None
-    if row.status == messages.STATUS_REJECTED:
-        raise Problem(
-            "order_rejected",
-            TEXT[Reason(row.end_reason)],
-            extra={
-                "order_id": str(row.order_id),
-                "client_order_id": client_order_id,
-                "reject_reason": Reason(row.end_reason).word,
-                "durability": exchange.durability,
-            },
-        )
-    content = _content(exchange, answers.of_row(row), [])
-    if row.cum:
-        content["fills_truncated"] = True
-    return answer(request, content, status=201)
-
-
-async def _as_it_is(exchange: Exchange, account: int, order_id: int, event: Event) -> OrderView:
+async def as_it_is(exchange: Exchange, account: int, order_id: int, event: Event) -> OrderView:
     """The order after a command that was executed: its row, or what the event says of it.
 
     Never fails: the command was executed, and an answer 503 would say that it was not.
@@ -275,7 +186,7 @@ async def _as_it_is(exchange: Exchange, account: int, order_id: int, event: Even
         return answers.of_event(event)
 
 
-def _content(
+def content_of(
     exchange: Exchange, view: OrderView, fills: list[dict[str, Any]] | None
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"order": answers.order_json(view, exchange.reference)}
@@ -286,15 +197,6 @@ def _content(
     return content
 
 
-def _fees(answered: Answer, events: list[Event]) -> int:
-    """Fees of the order over all its fills, also those that the answer has no room for."""
-    if answered.truncated:
-        return answered.fees
-    order_id = events[0].order_id
-    fills = (e for e in events if e.kind == messages.FILL and e.order_id == order_id)
-    return sum(event.fee for event in fills)
-
-
 def _last_of(events: list[Event], order_id: int) -> Event:
     """The event that says most about the order: what was canceled, or how it was replaced."""
     kinds = (messages.ORDER_CANCELED, messages.ORDER_REPLACED, messages.ORDER_REPEATED)
@@ -302,19 +204,6 @@ def _last_of(events: list[Event], order_id: int) -> Event:
         if event.order_id == order_id and event.kind in kinds:
             return event
     return events[0]
-
-
-def _gone(first: Event, exchange: Exchange) -> Problem:
-    detail = "the order with this id was executed and has left the core since; nothing was done now"
-    return Problem(
-        "too_old",
-        detail,
-        extra={
-            "order_id": str(first.order_id),
-            "client_order_id": records.padded(first.client_order_id),
-            "durability": exchange.durability,
-        },
-    )
 
 
 def _command_rejected(first: Event, exchange: Exchange) -> Problem:
@@ -363,7 +252,7 @@ def _replayed(exchange: Exchange, repeated: bool) -> dict[str, str] | None:  # n
     return REPLAYED
 
 
-def _unknown(client_order_id: str | None, target: Target | None) -> dict[str, Any]:
+def unknown_of(client_order_id: str | None, target: Target | None) -> dict[str, Any]:
     """What the client needs when the outcome is not known: where to look."""
     if isinstance(target, int):
         lookup = f"/v1/orders/{target}"

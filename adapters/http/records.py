@@ -5,11 +5,13 @@ The formats are made from the layouts of ``core.messages``, so they cannot diffe
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from core import messages
+from core.layout import offset_of
 from core.messages import COMMAND, EVENT, ORDER_REPLY, PLACE_SLOT_2, SCHEMA
 
 _CODES: Final = {"i8": "q", "i4": "i", "u4": "I", "u2": "H", "u1": "B"}
@@ -136,12 +138,43 @@ _QUERY: Final = Packer(messages.QUERY)
 _REFERENCE: Final = Packer(messages.REFERENCE)
 _INSTRUMENT_2: Final = Packer(messages.NEW_INSTRUMENT_SLOT_2)
 
-assert COMMAND.itemsize == 128
+# Fields that ``place`` gives; the rest is zero.
+_PLACE: Final = struct.Struct("<28xII6xBBB3x36sBBBxqqq16x")
+_PLACED: Final = {
+    "account": 28,
+    "instrument": 32,
+    "kind": 42,
+    "schema": 43,
+    "slots": 44,
+    "client_order_id": 48,
+    "side": 84,
+    "order_type": 85,
+    "time_in_force": 86,
+    "price": 88,
+    "qty": 96,
+    "expire_after_ns": 104,
+}
+
+assert COMMAND.itemsize == _PLACE.size == 128
+assert {name: offset_of(messages.PLACE, name) for name in _PLACED} == _PLACED
 
 
 def command(kind: int, **fields: int | bytes) -> bytes:
     """A command of one slot; session, request id and gateway are the gateway's to fill."""
     return _PACKERS[kind].pack(kind=kind, schema=SCHEMA, slots=1, **fields)
+
+
+def place(account: int, instrument: int, client_order_id: str, terms: Sequence[int]) -> bytes:
+    """PLACE_ORDER of one slot, faster than ``command``.
+
+    ``terms``: side, order type, time in force, price, qty, expire_after_ns.
+    """
+    side, order_type, time_in_force, price, qty, expire_after_ns = terms
+    return _PLACE.pack(
+        *(account, instrument, messages.PLACE_ORDER, SCHEMA, 1),
+        *(client_order_id.encode("ascii"), side, order_type, time_in_force),
+        *(price, qty, expire_after_ns),
+    )
 
 
 def targeted(kind: int, target: int | str, **fields: int | bytes) -> bytes:
@@ -177,6 +210,11 @@ def query(kind: int, **fields: int | bytes) -> bytes:
 def events_of(rows: "np.ndarray[Any, Any]") -> list[Event]:
     """The events of an answer."""
     return [Event._make(fields) for fields in _EVENT.iter_unpack(rows.tobytes())]
+
+
+def first_of(rows: "np.ndarray[Any, Any]") -> Event:
+    """The first event of an answer."""
+    return Event._make(_EVENT.unpack_from(rows.tobytes()))
 
 
 def orders_of(rows: "np.ndarray[Any, Any]") -> list[OrderRow]:

@@ -1,9 +1,7 @@
 """The listening part: aiohttp's server, but what is no HTTP is answered with a problem as well."""
 
 import asyncio
-import itertools
 import logging
-import secrets
 import socket
 import time
 from typing import Final
@@ -12,14 +10,14 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from adapters.http.exchange import Exchange
+from adapters.http.direct import Connection
+from adapters.http.exchange import STAMP, Exchange
+from adapters.http.heads import Heads
 from adapters.http.problems import CONTENT_TYPE, Problem, body_of
+from adapters.http.replies import new_request_id
 
 SHUTDOWN_TIMEOUT_S: Final = 2.0
 KEEPALIVE_S: Final = 75.0
-
-_PREFIX: Final = secrets.token_hex(4)
-_numbers = itertools.count(1)
 
 
 class Server:
@@ -27,6 +25,7 @@ class Server:
 
     def __init__(self, app: web.Application, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._heads = Heads()
         self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         self._listener: asyncio.Server | None = None
         self._log = _logger(exchange.name)
@@ -46,23 +45,31 @@ class Server:
     def _protocol(self) -> "_Protocol":
         manager = self._runner.server
         assert manager is not None
-        protocol = _Protocol(
+        return _Protocol(
             manager,
+            self._exchange,
+            self._heads,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type]  # No line per request.
+            access_log=None,  # No line per request.
             keepalive_timeout=KEEPALIVE_S,
             logger=self._log,
         )
-        protocol.exchange = self._exchange
-        return protocol
 
 
-class _Protocol(web.RequestHandler):
+class _Protocol(Connection):
     """One connection."""
 
-    __slots__ = ("exchange",)
+    __slots__ = ()
 
-    exchange: Exchange
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer."""
+        done = await super().finish_response(request, resp, start_time)
+        stamp = request.get(STAMP)
+        if stamp is not None and stamp.sequence and self.exchange.link is not None:
+            self.exchange.link.written(stamp)
+        return done
 
     def handle_error(
         self,
@@ -81,7 +88,7 @@ class _Protocol(web.RequestHandler):
             first_line = (message or "").partition("\n")[0]
             problem = Problem("malformed", f"not HTTP as expected: {first_line[:200]!a}")
         sequence = self.exchange.sequence
-        request_id = f"{_PREFIX}-{next(_numbers):x}"
+        request_id = new_request_id()
         content = body_of(problem, "", request_id, sequence)
         headers = {
             "X-Request-Id": request_id,

@@ -7,7 +7,7 @@ What the core decides (bands, limits, funds) the core decides, so that it is jou
 import re
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from adapters.http.bodies import Body, PlaceOrder
 from adapters.http.body import pointer
@@ -43,6 +43,9 @@ LATER_FIELDS: Final = (
 )
 RECV_WINDOW_MS_MAX: Final = 86_400_000
 
+_PLAIN: Final = ("client_order_id", "instrument", "side", "type", "price", "qty", "tif")
+assert PlaceOrder.__struct_fields__[: len(_PLAIN)] == _PLAIN
+_NO_MORE: Final = (None,) * (len(PlaceOrder.__struct_fields__) - len(_PLAIN))
 _CLIENT_ORDER_ID: Final = re.compile(r"[\x21-\x7e]{1,36}")
 
 
@@ -83,6 +86,41 @@ def place_terms(
     faults.check()
     assert instrument is not None
     return PlaceTerms(client_order_id, instrument, side, order_type, tif, price, qty, expiry)
+
+
+def plain_terms(
+    client_order_id: str | None, members: tuple[Any, ...], instruments: Instruments
+) -> PlaceTerms | None:
+    """Terms of an order about which there is nothing to say; None: ``place_terms`` may say more.
+
+    ``members`` are those of a PlaceOrder behind the client order id, in their order.
+    """
+    symbol, side_word, type_word, price_text, qty_text, tif_word = members[:6]
+    instrument, side = instruments.by_symbol.get(symbol), SIDES.get(side_word)
+    order_type = TYPES.get(type_word)
+    is_market = order_type == messages.MARKET
+    tif = TIFS.get(tif_word or ("ioc" if is_market else "gtc"))
+    if (
+        client_order_id is None
+        or instrument is None
+        or side is None
+        or order_type is None
+        or tif is None
+        or qty_text is None
+        or (price_text is None) != is_market
+        or (is_market and tif == messages.GTC)
+        or members[6:] != _NO_MORE
+        or not is_client_id(client_order_id)
+    ):
+        return None
+    try:
+        price = 0 if is_market else instrument.ticks(price_text)
+        qty = instrument.lots(qty_text)
+    except UnitError:
+        return None
+    if price * qty * instrument.multiplier > INT64_MAX:
+        return None
+    return PlaceTerms(client_order_id, instrument, side, order_type, tif, price, qty, 0)
 
 
 def client_id(

@@ -205,13 +205,17 @@ def remove(directory: Path) -> None:
     shutil.rmtree(doomed)
 
 
-def remove_unfinished(data: Path) -> None:
-    """Remove drafts that a dead process left behind.  Only their one maker may call this."""
+def remove_unfinished(data: Path) -> list[str]:
+    """Remove drafts that a dead process left behind; what could not be removed, and why.
+
+    Only their one maker may call this.
+    """
+    failed: list[str] = []
     root = data / SNAPSHOTS_NAME
-    if root.is_dir():
-        for entry in root.iterdir():
-            if entry.name.endswith(".tmp"):
-                shutil.rmtree(entry, ignore_errors=True)
+    for entry in list(root.iterdir()) if root.is_dir() else []:
+        if entry.name.endswith(".tmp"):
+            shutil.rmtree(entry, onerror=lambda *fault: failed.append(f"{fault[1]}: {fault[2][1]}"))
+    return failed
 
 
 def _write_synced(path: Path, content: bytes) -> None:

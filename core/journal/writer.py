@@ -80,7 +80,7 @@ class Writer:
         self.recovery = recovery
         self.directory = recovery.directory
         self.durability = recovery.config.durability
-        self._owner, base = region(IMAGE_AT + BLOCK_BYTES_MAX)
+        self._owner, base = region(IMAGE_AT + BLOCK_BYTES_MAX, touch=True)
         self.address = base
         self._payload = base + PAYLOAD_AT
         self._header = recovery.header

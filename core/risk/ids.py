@@ -23,7 +23,7 @@ from core.memory import (
     store_i64,
     wrap_add,
 )
-from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN
+from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN, STATUS_PENDING
 from core.records import ID_KEY_AT
 from core.risk.text import same_text, text_hash
 from core.rows import cold_row, id_record_row, order_row
@@ -224,7 +224,8 @@ def is_current(state: Record, row: int) -> bool:
     if slot == 0 or order_row(state, slot).order_id != order_id:
         return False
     cold = cold_row(state, slot)
-    return cold.status == STATUS_OPEN and cold.id_record == row  # type: ignore[no-any-return]
+    is_open = cold.status in (STATUS_OPEN, STATUS_PENDING)
+    return is_open and cold.id_record == row  # type: ignore[no-any-return]
 
 
 @inlined

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.constants import PPM
 from core.messages import BUY
-from core.records import ASSET, BALANCE, INSTRUMENT, POSITION
+from core.records import ASSET, BALANCE, EXTRA, INSTRUMENT, POSITION
 from core.risk.accounts import OUTSIDE_ACCOUNT
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +44,7 @@ def check_holds(state: Any, orders: Array, cold: Array, open_slots: Array) -> No
     balances = state.rows("balances", BALANCE, state["balances_used"] + 1)
     instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
     positions = state.rows("positions", POSITION, state["positions_used"] + 1)
+    extras = state.rows("extras", EXTRA, state["extras_used"] + 1)
     need = dict.fromkeys(range(len(balances)), 0)
     lots = dict.fromkeys(range(len(positions)), 0)
     for slot in open_slots:
@@ -52,13 +53,15 @@ def check_holds(state: Any, orders: Array, cold: Array, open_slots: Array) -> No
         position = positions[int(row["position"])]
         assert int(position["account"]) == int(row["account"])
         leaves = int(order["leaves"])
+        shared = int(extras[int(order["extra"])]["shared"])
         if int(row["side"]) == BUY:
             notional = int(order["price"]) * leaves * int(terms["multiplier"])
             fee = int(row["hold_fee"])
-            assert 0 <= fee <= -(-notional * int(terms["hold_ppm"]) // PPM), f"fee hold of {slot}"
-            need[int(position["quote_balance"])] += notional + fee
+            most = -(-notional * int(terms["hold_ppm"]) // PPM)
+            assert 0 <= fee <= most or not notional, f"fee hold of {slot}"
+            need[int(position["quote_balance"])] += notional + fee - shared
         else:
-            need[int(position["base_balance"])] += leaves * int(terms["base_per_lot"])
+            need[int(position["base_balance"])] += leaves * int(terms["base_per_lot"]) - shared
             lots[int(row["position"])] += leaves
     for balance, amount in need.items():
         held = int(balances[balance]["held"])

@@ -8,11 +8,12 @@ journal refused.  Logs nothing on the way: one line to standard error when it en
 
 import argparse
 import contextlib
-import gc
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -48,6 +49,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--gateways", default="http.0")
     parser.add_argument("--limits", default="{}")
     parser.add_argument("--allow-volatile", action="store_true")
+    parser.add_argument("--cpu", type=int, default=-1, help="for the core's thread alone")
+    parser.add_argument("--nice", type=int, default=0, help="of the core's thread")
+    parser.add_argument("--stages", action="store_true")
     return parser.parse_args(argv)
 
 
@@ -100,6 +104,42 @@ class Progress:
             self._path.unlink()
 
 
+class Pin:
+    """``--cpu`` and ``--nice``: this thread alone on ``cpu`` while it serves, all others never.
+
+    The one that syncs in the background would else take turns with one that spins.  Until then
+    all of them may use every CPU, because a start is work for several.  Threads that begin later
+    begin on ``cpu`` too; there are none while the core serves.  It is for speed only, so what is
+    not permitted is said, and not done.
+    """
+
+    def __init__(self, cpu: int, nice: int) -> None:
+        self._cpu = cpu
+        self._nice = nice
+        self._others = os.sched_getaffinity(0)
+        if cpu >= 0:
+            self._try(lambda: os.sched_setaffinity(0, self._others | {cpu}))
+
+    def serve(self) -> None:
+        """The start is over: from here on the CPU is this thread's."""
+        if self._cpu < 0:
+            return
+        own = os.getpid()  # The number of the first thread too.
+        for thread in map(int, os.listdir("/proc/self/task")):
+            cpus = {self._cpu} if thread == own else self._others
+            self._try(partial(os.sched_setaffinity, thread, cpus))
+        if self._nice:
+            self._try(lambda: os.setpriority(os.PRIO_PROCESS, 0, self._nice))
+
+    def _try(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except ProcessLookupError:  # A thread that has just ended.
+            return
+        except OSError as error:
+            say(f"not pinned to CPU {self._cpu} at nice {self._nice}: {error.strerror}")
+
+
 def main(argv: list[str]) -> int:
     """Run one life of the core; its exit code."""
     options = arguments(argv)
@@ -112,10 +152,12 @@ def main(argv: list[str]) -> int:
         allow_volatile=options.allow_volatile,
     )
     from core.sequencer.core import Core, CoreConfig
+    from core.sequencer.quiet import Quiet
     from core.wake import STRATEGIES
 
     gateways = tuple(name for name in options.gateways.split(",") if name)
-    config = CoreConfig(options.data, journal, gateways, STRATEGIES[options.idle])
+    idle = STRATEGIES[options.idle]
+    config = CoreConfig(options.data, journal, gateways, idle, stages=options.stages)
     stopping: list[int] = []
     cores: list[Core] = []
 
@@ -126,6 +168,7 @@ def main(argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     progress = Progress(options.data / "run")
+    pin = Pin(options.cpu, options.nice)
     try:
         core = Core(config, progress)
     except JournalError as error:
@@ -136,11 +179,12 @@ def main(argv: list[str]) -> int:
     for bad in core.bad_snapshots:
         say(f"ALARM: {bad}; started without it")
     cores.append(core)
+    pin.serve()
     if not stopping:
+        quiet = Quiet(core.counters.words)
         core.publish()
-        gc.collect()
-        gc.freeze()
-        gc.disable()
+        quiet.begin()
+        core.looked = quiet.show
         core.serve()
     core.close()
     return 0

@@ -40,12 +40,17 @@ from core.sequencer.sequencer import (
 )
 from core.sequencer.start import Start
 from core.shm import Segment
+from core.stages import create_stages
 from core.wake import Waiter, open_fifo
 
 RECOVERING: Final = 0
 SERVING: Final = 1
 STOPPING: Final = 2
 CORE_FILE: Final = "core.json"
+
+
+def _nothing() -> None:
+    """What is looked at between two turns, where nobody asks."""
 
 
 class CoreConfig(NamedTuple):
@@ -56,6 +61,7 @@ class CoreConfig(NamedTuple):
     gateways: tuple[str, ...]
     idle: int
     populate: bool = True
+    stages: bool = False  # Stamp every command at each stage.
 
 
 class Core:
@@ -73,6 +79,8 @@ class Core:
         self.bad_snapshots = start.bad_snapshots
         self.writer = Writer(self.recovery)
         self.counters = create_counters(self.shm, self.epoch)
+        self.stages = create_stages(self.shm, self.epoch) if config.stages else None
+        self.looked: Callable[[], None] = _nothing  # Called between two turns, at least each 50 ms.
         run = config.data / "run"
         run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.run = run
@@ -105,7 +113,7 @@ class Core:
             return int(array.ctypes.data)
 
         def room(size: int) -> int:
-            owner, address = memory.region(size)
+            owner, address = memory.region(size, touch=True)
             self._buffers.append(owner)
             return address
 
@@ -121,6 +129,7 @@ class Core:
         row["staging"] = room(RING_POLL_SLOTS * SLOT_BYTES)
         row["queries"] = room(QUERIES_MAX * SLOT_BYTES)
         row["answers"] = room(REPLIES_MAX * REPLY_BYTES)
+        row["stages"] = self.stages.end if self.stages is not None else 0
         row["gateway_count"] = len(self.inbound)
         row["sequence"] = self.writer.row.next_sequence - 1
         row["timestamp_ns"] = max(self.recovery.timestamp_ns, self.state["timestamp_ns"])
@@ -130,6 +139,8 @@ class Core:
         """Everything that is shared, in the order in which it is published and unlinked."""
         found = [ring.segment for ring in self.inbound]
         found += [ring.segment for ring in self.replies]
+        if self.stages is not None:
+            found.append(self.stages.segment)
         return [*found, self.output.segment, self.counters.segment]
 
     def publish(self) -> None:
@@ -149,6 +160,7 @@ class Core:
             "durability": self.config.journal.durability_name,
             "gateways": {name: n for n, name in enumerate(self.config.gateways, 1)},
             "journal_uuid": self.recovery.directory.name,
+            "stages": self.stages is not None,
         }
         temporary = self.run / f"{CORE_FILE}.new"
         temporary.write_text(json.dumps(description))
@@ -162,6 +174,7 @@ class Core:
         """Run duty cycles until ``request_stop``; a failed write ends the process (exit 70)."""
         while not (self.row["stop"] and self.row["commands"] == 0):
             self.step(int(turn(self.loop)))
+            self.looked()
 
     def step(self, due: int) -> None:
         """What ``turn`` wants from Python."""

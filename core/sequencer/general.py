@@ -316,6 +316,7 @@ def trigger(state: Record, slot: int) -> None:
     event.qty = order.leaves
     event.fee = 0
     cold.status = STATUS_OPEN
+    cold.updated_ns = state.timestamp_ns
     if state.risk != 0 and cold.side != SELL and order.price == 0 and cold.hold_fee == 0:
         terms = instrument_row(state, cold.instrument)
         free = available(state, cold.account, terms.quote_asset)

@@ -4,9 +4,9 @@ from typing import Final
 
 from core.constants import DAY_NS, SECOND_NS
 from core.jit import kernel, stay_apart
-from core.memory import Record, address_of, copy, pointer
-from core.messages import LIMITS_REPLY, STATS_REPLY, TEST_REPLY
 from core.layout import offset_of
+from core.memory import Record, address_of, copy, pointer
+from core.messages import LIMITS_REPLY, PLACE_ORDER, STATS_REPLY, TEST_REPLY
 from core.reasons import Reason
 from core.risk import limits
 from core.risk.accounts import find_limits, is_trader
@@ -15,7 +15,6 @@ from core.sequencer.admit import barred, because, place_at
 from core.sequencer.draft import draft, draft_of
 from core.sequencer.form import form_any
 from core.sequencer.general import drafted_hold
-from core.messages import PLACE_ORDER
 
 stats_reply_at = pointer(STATS_REPLY)
 limits_reply_at = pointer(LIMITS_REPLY)

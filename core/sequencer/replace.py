@@ -86,7 +86,7 @@ def is_special(state: Record, command: int, slot: int) -> bool:
     terms = instrument_row(state, cold.instrument)
     special = state.killed | account_row(state, cold.account).special | order_row(state, slot).extra
     special = special | terms.special | terms.pending | cold.flags | replace.display_qty
-    return special != 0 or (replace.slots == 2 and replace.order_id != 0)  # type: ignore[no-any-return]
+    return special != 0 or replace.slots == 2  # type: ignore[no-any-return]
 
 
 @inlined

@@ -8,6 +8,7 @@ demands.  (architecture.md, decisions 1, 2, 11-14)
 
 from typing import Final
 
+from core.book.deadlines import next_deadline
 from core.clock import monotonic_ns, realtime_ns
 from core.constants import (
     BATCH_SLOTS_MAX,
@@ -46,13 +47,14 @@ from core.counters import (
     gauge,
 )
 from core.crc32c import record_crc32c
-from core.jit import call_entry, inlined, kernel
+from core.jit import call_entry, inlined, kernel, stay_apart
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
-from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
-from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
+from core.memory import Record, copy, copy128, fill, load_i64, pointer, store_i64
+from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE, SCHEMA, TIME
 from core.ring import at_end, poll, reply_push
 from core.rows import state_at
+from core.stages import applied, journaled, published, take
 from core.wake import idle, wake
 
 LOOP: Final = record(
@@ -94,7 +96,8 @@ LOOP: Final = record(
         ("longest_ns", "<i8"),  # Turn since the start, and since ``second_from_ns``.
         ("longest_1s_ns", "<i8"),
         ("second_from_ns", "<i8"),
-        ("reserved", "<i8", (29,)),
+        ("stages", "<i8"),  # The core's end of the side ring; 0: no stamps.
+        ("reserved", "<i8", (28,)),
     ],
 )
 loop_at = pointer(LOOP)
@@ -109,6 +112,8 @@ CHECKPOINT_DUE: Final = 2
 MARKER_DUE: Final = 3
 STATE_ASKED: Final = 4  # The query at ``query_next`` wants the state hash.
 
+MILLISECOND_NS: Final = 1_000_000
+FAR_NS: Final = 1 << 62
 ENGINE_FAILED: Final = -1_000_000  # An invariant broke in checked mode.
 
 PYTHON_NS: Final = 50_000_000
@@ -132,24 +137,29 @@ def turn(loop_address: int) -> int:
     gauge(loop.counters, DURABLE_SEQUENCE, journal_at(loop.journal).durable_sequence)
     while now_ns - begun_ns < PYTHON_NS:
         if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
-            collect(loop)
+            gather(loop)
         busy = loop.commands > 0 or loop.query_count > 0
         if loop.commands > 0:
             done = journal_and_apply(loop)
             if done != 0:
                 return ROTATE if done == NO_ROOM else done
+        now_ns = monotonic_ns()
+        if loop.stages != 0:
+            applied(loop.stages, now_ns)
         if loop.query_count > 0 and not answer_queries(loop):
             return STATE_ASKED
-        now_ns = monotonic_ns()
         count(loop.counters, DUTY_CYCLES, 1)
         measure(loop, now_ns)
-        wake_sleepers(loop, now_ns)
+        woken = wake_sleepers(loop, now_ns)
+        if loop.stages != 0:
+            published(loop.stages, woken)
+        if busy:
+            loop.idle_from_ns = 0  # Before what is due: a marker is due when nothing came for long.
+            count(loop.counters, BUSY_CYCLES, 1)
         due = due_for_python(loop, now_ns)
         if due != LOOK:
             return due
         if busy:
-            loop.idle_from_ns = 0
-            count(loop.counters, BUSY_CYCLES, 1)
             continue
         if rest(loop, now_ns) != 0:
             return LOOK
@@ -170,6 +180,38 @@ def measure(loop: Record, now_ns: int) -> None:
         gauge(loop.counters, LONGEST_CYCLE_1S_NS, loop.longest_1s_ns)
         loop.longest_1s_ns = 0
         loop.second_from_ns = now_ns
+
+
+@inlined
+def gather(loop: Record) -> None:
+    """What is due in the state, or what came in the rings."""
+    if loop.slots == 0 and until_due_ns(loop) == 0:
+        take_time(loop)
+    else:
+        collect(loop)
+
+
+@inlined
+def until_due_ns(loop: Record) -> int:
+    """How long until something in the state is due; 0: it is due; FAR_NS: nothing ever is."""
+    due_ns = next_deadline(state_at(loop.state))
+    if due_ns == 0:
+        return FAR_NS
+    return max(due_ns - realtime_ns(), 0)
+
+
+@kernel
+def take_time(loop: Record) -> None:
+    """A TIME command, alone in its block: what comes next meets nothing that was due before it,
+    but for what became due in the microseconds between."""
+    stay_apart()
+    fill(loop.batch, 0, SLOT_BYTES)
+    command = command_at(loop.batch)
+    command.kind = TIME
+    command.schema = SCHEMA
+    command.slots = 1
+    loop.slots = 1
+    loop.commands = 1
 
 
 @kernel
@@ -210,7 +252,10 @@ def sort_out(loop: Record, taken: int) -> None:
 
 @kernel
 def stamp(loop: Record) -> None:
-    """Give every command of the batch its sequence, its time and its checksum."""
+    """Give every command of the batch its sequence, its time and its checksum, whatever its
+    producer left in those fields."""
+    if loop.stages != 0:
+        take(loop.stages, loop.batch, loop.slots, loop.sequence + 1, loop.commands)
     loop.first_sequence = loop.sequence + 1
     loop.timestamp_ns = max(loop.timestamp_ns + 1, realtime_ns())
     place = 0
@@ -245,6 +290,8 @@ def journal_and_apply(loop: Record) -> int:
     )
     if done != 0:
         return done
+    if loop.stages != 0:
+        journaled(loop.stages)
     if call_entry(loop.apply_entry, loop.state, loop.batch, loop.slots) < 0:
         return ENGINE_FAILED
     loop.checkpoint_commands += loop.commands
@@ -319,25 +366,28 @@ def push_answer(loop_address: int, rows: int) -> None:
 
 
 @kernel
-def wake_sleepers(loop: Record, now_ns: int) -> None:
-    """A byte at once to who asked; to the others at most one a millisecond."""
+def wake_sleepers(loop: Record, now_ns: int) -> int:
+    """A byte at once to who asked, how many; to the others at most one a millisecond."""
     any_asked = False
+    woken = 0
     for gateway in range(loop.gateway_count):
         if load_i64(loop.asked + gateway * 8) != 0:
             store_i64(loop.asked + gateway * 8, 0)
             any_asked = True
-            wake_one(loop, gateway)
+            woken += wake_one(loop, gateway)
     if any_asked and loop.gateway_count > 1 and loop.owed_ns == 0:
         loop.owed_ns = now_ns
     if loop.owed_ns != 0 and now_ns - loop.owed_ns >= OWED_NS:
         wake_all(loop)
+    return woken
 
 
 @kernel
-def wake_one(loop: Record, gateway: int) -> None:
+def wake_one(loop: Record, gateway: int) -> int:
     sleeping = load_i64(loop.sleeping + gateway * 8)
     woken = wake(sleeping, load_i64(loop.fifos + gateway * 8))
     count(loop.counters, WAKE_UPS, woken)
+    return woken
 
 
 @kernel
@@ -371,6 +421,7 @@ def rest(loop: Record, now_ns: int) -> int:
     timeout_ms = MARKER_IDLE_MS if loop.marker_owed != 0 else IDLE_MS
     if loop.owed_ns != 0:  # Whoever is owed a byte gets it within a millisecond, asleep or not.
         timeout_ms = OWED_MS
+    timeout_ms = min(timeout_ms, until_due_ns(loop) // MILLISECOND_NS + 1)
     idle_ns = now_ns - loop.idle_from_ns
     slept = idle(loop.waiter, loop.ends, loop.gateway_count, idle_ns, timeout_ms)
     if slept != 0:

@@ -11,6 +11,7 @@ import numpy as np
 
 from core import messages as m
 from core.archive.warm import warm as warm_archive
+from core.clock import monotonic_ns
 from core.constants import SLOT_BYTES
 from core.drain import EventReader
 from core.journal.config import JournalConfig
@@ -23,6 +24,7 @@ from core.sequencer import invariants
 from core.sequencer.core import Core, CoreConfig
 from core.sequencer.runner import Runner
 from core.sequencer.sequencer import turn
+from core.stages import attach_stages, mark
 from core.wake import BLOCK, wake
 
 SEGMENT_BYTES: Final = 1 << 20
@@ -36,7 +38,7 @@ def warm() -> None:
         slots.view(m.COMMAND)["sequence"] = sequence
         slots.view(m.COMMAND)["timestamp_ns"] = sequence
         runner.apply(slots)
-    for kind in (*range(m.QUERY_FIRST, m.QUERY_STATE), *range(m.QUERY_STATE + 1, m.QUERY_LAST + 1)):
+    for kind in range(m.QUERY_FIRST, m.QUERY_LAST + 1):
         query = np.zeros(1, m.QUERY)
         query["kind"] = kind
         runner.query(query.tobytes())
@@ -59,27 +61,31 @@ def commands() -> list["np.ndarray[Any, Any]"]:
 def live(data: Path) -> None:
     """A core and an adapter's end of its rings in this process, for one command."""
     journal = JournalConfig(RELAXED, SMALL, segment_bytes=SEGMENT_BYTES, allow_volatile=True)
-    core = Core(CoreConfig(data, journal, (GATEWAY,), BLOCK, populate=False))
+    core = Core(CoreConfig(data, journal, (GATEWAY,), BLOCK, populate=False, stages=True))
     core.publish()
     inbound = attach_inbound(core.shm, GATEWAY, 1, core.epoch)
     replies = attach_replies(core.shm, GATEWAY, 1, core.epoch)
     output = attach_output(core.shm, core.epoch)
+    stages = attach_stages(core.shm, core.epoch, writable=True)
     reader = EventReader(output, 1, 0)
     slot = commands()[0]
     address = int(slot.ctypes.data)
+    mark(address, monotonic_ns(), monotonic_ns())
     offer(inbound.end, address, 1, 0)
     slot.view(m.QUERY)["kind"] = m.QUERY_SESSION
     offer(inbound.end, address, 1, 1)
     wake(output.sleeping_at, core.fifo)
     core.step(int(turn(core.loop)))
     reader.drain()
+    stages.answered(1)
+    stages.read()
     warm_archive(data / "events", output)
     rows = np.zeros(4, m.REPLY)
     has_work(replies.end)
     take(replies.end, int(rows.ctypes.data), 4)
     core.request_stop()
     core.serve()
-    for part in (inbound, replies, output):
+    for part in (inbound, replies, output, stages):
         part.close()
     core.close()
     verify(data)

@@ -318,6 +318,7 @@ async def test_public_events_come_once_across_a_restart(world: World) -> None:
     for _ in range(2):
         await gateway.command(command(), 5)
 
+    await until(lambda: len(seen) >= 5)
     assert seen == [(number, 0) for number in range(1, 6)]
     assert lapped == []
     assert gateway.lapped_count == 0
@@ -336,6 +337,7 @@ async def test_history_gives_what_the_ring_still_holds(world: World) -> None:
     gateway.on_events(lambda batch: seen.extend(batch["sequence"].tolist()), history=True)
     gateway.on_events(lambda batch: nothing.extend(batch["sequence"].tolist()), {FILL})
     await gateway.command(command(), 5)
+    gateway.deliver_events()
 
     assert seen == [1, 2, 3, 4]
     assert nothing == []
@@ -391,6 +393,7 @@ async def test_a_callback_that_fails_harms_nobody(world: World) -> None:
     gateway.on_events(broken)
 
     assert (await gateway.command(command(), 5)).sequence == 1
+    await until(lambda: bool(reports))
     assert str(reports[0]["exception"]) == "broken"
 
 

@@ -96,6 +96,7 @@ async def test_after_a_lap_the_archive_gives_what_was_missed(world: ArchivedWorl
     world.archive()
     await until(lambda: len(world.seen) >= len(world.every()))
     await gateway.command(command("d"), 5)
+    gateway.deliver_events()
 
     assert world.seen == world.every()
     assert (world.lost, len(world.late)) == ([], 1)
@@ -184,6 +185,7 @@ async def test_an_archive_that_makes_no_progress_is_given_up(
     every = world.every()
     assert world.seen == [every[0], every[-1]]
     await gateway.command(command("c"), 5)
+    gateway.deliver_events()
     assert world.seen[-1] == world.every()[-1]
 
 

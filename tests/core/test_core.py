@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core import messages as m
+from core.clock import monotonic_ns
 from core.journal.config import JournalConfig
 from core.journal.errors import Fault, JournalRefused
 from core.journal.layout import RELAXED
@@ -57,6 +58,15 @@ def test_what_was_applied_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.epoch == core.epoch + 1
     assert again.state.hash() == live
     again.close()
+
+
+def test_a_marker_comes_after_a_pause_behind_the_commands_not_behind_each(tmp_path: Path) -> None:
+    core = start(tmp_path)
+    core.row["idle_from_ns"] = 1  # Nothing came for long.
+    begun_ns = monotonic_ns()
+    send(core, "USD")
+    assert core.row["idle_from_ns"] >= begun_ns, "the pause that a marker ends begins anew"
+    core.close()
 
 
 def test_a_replay_that_differs_from_a_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from tests.faults.forked import warm_once
+from tools.cli import main
 
 CHECKOUT: Final = Path(__file__).parents[2]
 SHM: Final = Path("/dev/shm")
@@ -66,17 +70,43 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def outcry(*arguments: str, settings: Mapping[str, str] = SETTINGS) -> Ended:
-    """Run the command line to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.cli", *arguments],
-        env=environment(settings),
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=READY_WITHIN_S,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    """Run the command line to its end, in a fork of this process: what it imports is loaded."""
+    warm_once()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        pid = os.fork()
+        if pid == 0:
+            _run(arguments, environment(settings), out.fileno(), err.fileno())
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not (found := os.waitpid(pid, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read())
+        return Ended(os.waitstatus_to_exitcode(found[1]), *texts)
+
+
+def _run(arguments: Sequence[str], environ: Mapping[str, str], out: int, err: int) -> None:
+    """In the child: the command, and never back."""
+    code: Any = 1
+    try:
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        os.environ.clear()
+        os.environ.update(environ)
+        os.chdir(CHECKOUT)
+        sys.argv = ["outcry", *arguments]
+        main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException as fault:  # Never into the test's own code.
+        sys.stderr.write(f"{fault!r}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def free_port() -> int:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from core.counters import Counters, attach_counters
+from core.stages import STAGE_ENDS
 from tests.e2e.exchange import Exchange, Reply, is_alive, until
 
 FIRST_ORDER = {
@@ -21,6 +23,7 @@ FIRST_ORDER = {
     "price": "70150.50",
     "qty": "0.2500",
 }
+FAULTS_MAX = 16  # Minor ones, for 60 orders.
 OTHER_SIDE = FIRST_ORDER | {
     "client_order_id": "b-1",
     "side": "sell",
@@ -44,6 +47,15 @@ def exchange(directory: Exchange) -> Exchange:
     place(directory, "alice", FIRST_ORDER)
     place(directory, "bob", OTHER_SIDE)
     return directory
+
+
+@pytest.fixture
+def counters(exchange: Exchange) -> Iterator[Counters]:
+    """What the core counts."""
+    core = exchange.core_file()
+    found = attach_counters(core["shm"], core["epoch"])
+    yield found
+    found.close()
 
 
 def place(exchange: Exchange, user: str, body: dict[str, str]) -> Reply:
@@ -119,6 +131,39 @@ def test_a_repeat_is_answered_with_the_order_as_it_is_and_does_nothing(exchange:
     other = place(exchange, "alice", FIRST_ORDER | {"qty": "0.3000"})
     assert (other.status, other.body["code"]) == (422, "idempotency_mismatch")
     assert everything(exchange) == before
+
+
+def test_an_order_is_stamped_at_every_stage_from_the_request_to_its_answer(
+    exchange: Exchange,
+) -> None:
+    def stages() -> dict[str, Any]:
+        reply = exchange.request("GET", "/v1/admin/stages", "admin")
+        return {row["stage"]: row for row in reply.body["stages"]}
+
+    before = stages()
+    place(exchange, "alice", FIRST_ORDER | {"client_order_id": "stamped", "qty": "0.0001"})
+    until(lambda: stages()["all"]["count"] > before["all"]["count"], "the answer is stamped")
+    found = stages()
+    assert list(found) == list(STAGE_ENDS)
+    for row in found.values():
+        assert 0 <= row["p50_ns"] <= row["p90_ns"] <= row["p99_ns"] <= row["p99_9_ns"]
+        assert row["p99_9_ns"] <= row["max_ns"]
+    assert found["all"]["p50_ns"] > found["core"]["p50_ns"] > 0
+
+
+def test_a_core_that_serves_is_quiet(exchange: Exchange, counters: Counters) -> None:
+    """Nothing compiled or loaded, no page missed, the collector off; commands, a checkpoint, the
+    state hash, a rotation's worth of blocks in between."""
+    exchange.state()  # Its arrays are the first large ones.
+    before = counters.values()
+    for number in range(60):
+        place(exchange, "alice", FIRST_ORDER | {"client_order_id": f"q-{number}", "qty": "0.0001"})
+    time.sleep(0.2)  # It looks at least each 50 ms.
+    after = counters.values()
+    assert after["sequence"] >= before["sequence"] + 60
+    assert (after["late_kernels"], after["major_faults"]) == (0, 0)
+    assert after["frozen_objects"] > 10_000
+    assert after["minor_faults"] - before["minor_faults"] <= FAULTS_MAX
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

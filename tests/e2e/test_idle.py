@@ -11,9 +11,9 @@ import pytest
 from core.limits import DEFAULT
 from tests.e2e.exchange import Exchange
 
-AT_REST_AFTER_S: Final = 5.0
+AT_REST_AFTER_S: Final = 3.0
 WINDOW_S: Final = 1.0
-WINDOWS: Final = 5
+WINDOWS: Final = 3
 CPU_MAX: Final = 0.03  # Of one core, all processes together.
 CORE_MIB_MAX: Final = 704
 ADAPTER_MIB_MAX: Final = 200

@@ -1,6 +1,6 @@
 """SIGKILL at random moments under load: no acknowledged order is lost, none is doubled.
 
-OUTCRY_KILLS=N  how often the core is killed (default 12); each kill costs two to four seconds.
+OUTCRY_KILLS=N  how often the core is killed (default 4); each kill costs two to four seconds.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tests.e2e.history import FRESH, NEVER, REJECTED, REPEATED
 from tests.e2e.judge import judge
 from tests.e2e.traders import Crowd
 
-KILLS = int(os.environ.get("OUTCRY_KILLS", "12"))
+KILLS = int(os.environ.get("OUTCRY_KILLS", "4"))
 CLIENTS = 12
 USERS = 5
 PAUSE_S = 0.002
@@ -67,8 +67,8 @@ async def test_no_kill_of_the_core_loses_or_doubles_an_order(make_exchange: Make
 @pytest.mark.parametrize(
     ("durability", "victims"),
     [
-        ("sync", [("http",), ("core",), ("core", "http"), ("prepare",), ("http", "core")]),
-        ("relaxed", [("core",), ("http", "core"), ("core",)]),
+        ("sync", [("http",), ("prepare",), ("core", "http")]),
+        ("relaxed", [("core",), ("http", "core")]),
     ],
 )
 async def test_no_kill_of_any_process_loses_or_doubles_an_order(

@@ -30,7 +30,7 @@ from tests.test_flows import run as run_through
 
 FOLDER = os.environ.get("OUTCRY_FLOWS", "")
 GATEWAY: Final = "flow.0"
-OWN_OPS: Final = 12_000
+OWN_OPS: Final = 5_000
 TWICE: Final = (0.3, 0.6)  # When the core is killed: shares of the commands answered.
 ONCE: Final = (0.5,)
 ID_DIGITS: Final = 16
@@ -167,15 +167,25 @@ def check(
     assert exchange.replay()["state_hash"] == state["state_hash"]
 
 
-@pytest.mark.parametrize(("durability", "shares"), [("sync", TWICE), ("relaxed", ONCE)])
-def test_a_flow_of_our_own_survives_kills_of_the_core_to_the_last_hash(
-    make_exchange: MakeExchange, tmp_path: Path, durability: str, shares: tuple[float, ...]
-) -> None:
+@pytest.fixture(scope="module")
+def own() -> tuple[binary.Flow, dict[str, int | str]]:
+    """A flow, and what the twin makes of it."""
     made = flows.made(7, OWN_OPS)
     records = np.array([tuple(op) for op in made.ops], binary.RECORD)
     top = int(records["order_id"].max())
     flow = binary.Flow("own", 0, made.symbols, top, int(records["user"].max()), records)
-    expected = run_through(Twin(risk=True), made, upto=OWN_OPS)[OWN_OPS]
+    return flow, run_through(Twin(risk=True), made, upto=OWN_OPS)[OWN_OPS]
+
+
+@pytest.mark.parametrize(("durability", "shares"), [("sync", TWICE), ("relaxed", ONCE)])
+def test_a_flow_of_our_own_survives_kills_of_the_core_to_the_last_hash(
+    make_exchange: MakeExchange,
+    tmp_path: Path,
+    own: tuple[binary.Flow, dict[str, int | str]],
+    durability: str,
+    shares: tuple[float, ...],
+) -> None:
+    flow, expected = own
     settings = {"core.extra_gateways": GATEWAY}
     exchange = make_exchange(durability=durability, settings=settings).start()
     check(exchange, flow, expected, shares, tmp_path)

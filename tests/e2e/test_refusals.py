@@ -3,21 +3,37 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.e2e.conftest import MakeExchange
 from tests.e2e.exchange import Exchange
 
+ALONE: Final = {"replayer.enabled": "false"}  # It has no part in what is refused here.
+
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    """An exchange that has run, with a few commands in its journal, stopped cleanly."""
-    with Exchange(tmp_path_factory.mktemp("refused") / "data") as exchange:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """The one data directory of this file, with a few commands in its journal."""
+    with Exchange(tmp_path_factory.mktemp("refused") / "data", settings=ALONE) as exchange:
         exchange.start()
         assert exchange.request("GET", "/v1/balances", "alice").status == 200
-        assert exchange.stop() == 0
         yield exchange
+
+
+@pytest.fixture
+def running(directory: Exchange) -> Exchange:
+    """The exchange on it."""
+    return directory if directory.running else directory.start()
+
+
+@pytest.fixture
+def stopped(directory: Exchange) -> Exchange:
+    """It, stopped cleanly."""
+    if directory.running:
+        assert directory.stop() == 0
+    return directory
 
 
 def ended(exchange: Exchange) -> tuple[int, str]:
@@ -29,19 +45,17 @@ def ended(exchange: Exchange) -> tuple[int, str]:
 
 def same_directory(exchange: Exchange, **settings: str) -> Exchange:
     """Another `up` on the same data directory."""
-    other = Exchange(exchange.data, settings=settings)
+    other = Exchange(exchange.data, settings=ALONE | settings)
     other.log = exchange.data.parent / "other.log"
     return other
 
 
-def test_a_second_exchange_on_a_directory_in_use_exits_75(stopped: Exchange) -> None:
-    stopped.start()
-    state = stopped.state()
-    code, said = ended(same_directory(stopped))
+def test_a_second_exchange_on_a_directory_in_use_exits_75(running: Exchange) -> None:
+    state = running.state()
+    code, said = ended(same_directory(running))
     assert code == 75
-    assert f"{stopped.data} is in use by process {stopped.supervisor}" in said
-    assert stopped.state() == state
-    assert stopped.stop() == 0
+    assert f"{running.data} is in use by process {running.supervisor}" in said
+    assert running.state() == state
 
 
 def test_other_limits_than_the_journals_exit_78_and_name_what_mends_it(stopped: Exchange) -> None:
@@ -53,7 +67,7 @@ def test_other_limits_than_the_journals_exit_78_and_name_what_mends_it(stopped: 
 
 def test_sync_on_a_file_system_that_cannot_exits_78(make_exchange: MakeExchange) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="e2e-") as volatile:
-        settings = {"journal.allow_volatile": "false"}
+        settings = ALONE | {"journal.allow_volatile": "false"}
         with Exchange(Path(volatile) / "data", settings=settings) as exchange:
             code, said = ended(exchange)
     assert code == 78
@@ -73,4 +87,3 @@ def test_a_journal_with_a_flipped_bit_exits_80_and_is_left_as_it_is(stopped: Exc
         assert segment.read_bytes() == bad
     finally:
         segment.write_bytes(good)
-    assert stopped.start().stop() == 0

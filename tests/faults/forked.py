@@ -67,6 +67,14 @@ class Forked:
             time.sleep(POLL_S)
         return code
 
+    def where(self) -> str:
+        """What its threads wait for in the kernel, for a person."""
+        return "; ".join(
+            f"{thread.name}: {(thread / 'stat').read_text().split()[2]} "
+            f"{(thread / 'wchan').read_text()} in {(thread / 'syscall').read_text().split()[0]}"
+            for thread in Path(f"/proc/{self.pid}/task").iterdir()
+        )
+
     def send(self, number: int) -> None:
         """Send a signal, if it still runs."""
         if self.poll() is None:

@@ -17,6 +17,7 @@ from typing import Final
 EXIT_BROKEN: Final = 1
 EXIT_IMPOSSIBLE: Final = 2  # Not permitted on this machine; the line says what.
 SHOWN: Final = 20
+PIPES: Final = shutil.ignore_patterns("wake-*")  # Cannot be copied.
 
 
 @dataclass
@@ -59,6 +60,14 @@ def arguments(description: str | None, count: int) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     return parser
+
+
+def keep(place: Path, name: str) -> None:
+    """Copy what a broken case left to OUTCRY_FAULTS_KEEP, if that is set."""
+    if top := os.environ.get("OUTCRY_FAULTS_KEEP"):
+        target = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=top))
+        shutil.copytree(place, target, dirs_exist_ok=True, ignore=PIPES)
+        sys.stderr.write(f"kept in {target}\n")
 
 
 @contextmanager

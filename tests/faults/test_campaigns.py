@@ -6,6 +6,7 @@ OUTCRY_FAULTS_KILLS, _CUTS, _INJECTIONS, _ENDS  how many kills, power cuts, fail
                                                 disks that end (0: every call)
 OUTCRY_FAULTS_REPLAYER_KILLS                    how many kills of the replayer alone
 OUTCRY_FAULTS_STOP_S                            how long each process is stopped, in seconds
+OUTCRY_FAULTS_KEEP                              where the directories of broken cases are kept
 """
 
 import json
@@ -37,7 +38,7 @@ def run(name: str, *more: str) -> dict[str, Any]:
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.stdout, done.stderr
     found = dict(json.loads(done.stdout.splitlines()[-1]))
-    assert found["broken"] == 0, found
+    assert found["broken"] == 0, "\n".join([*found["first"], str(found), done.stderr])
     return found
 
 

@@ -11,9 +11,9 @@ from core.journal.verify import locate
 from tests.faults.bare import Settings
 from tests.faults.feeder import Feeder
 from tests.faults.report import Report
-from tests.faults.shadowed import Life, Phase
+from tests.faults.shadowed import Life, Phase, is_of
 from tests.faults.shadowproof import judge, of_events
-from tests.faults.tracer import is_possible
+from tests.faults.tracer import Call, is_possible
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,6 +92,19 @@ def test_a_snapshot_of_another_state_is_found(lived: Path, monkeypatch: pytest.M
         lambda _data: [{"sequence": 100, "state_hash": "0" * 64, "fault": ""}],
     )
     assert "snapshot 100" in found(lived)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "is_right"),
+    [
+        ("ALARM: snapshot cannot be used: /d/snapshots/7/manifest at 0: cannot be read", True),
+        ("ALARM: snapshot cannot be used: /d/snapshots/8/manifest at 0: cannot be read", False),
+        ("ALARM: /d/snapshots/7/manifest; no snapshot and no event is written from here on", False),
+    ],
+)
+def test_an_alarm_after_a_fault_is_about_the_file_that_failed(alarm: str, is_right: bool) -> None:
+    text = 'AT_FDCWD</c>, "/d/snapshots/7/manifest", O_RDONLY) = -1 EIO (I/O error) (INJECTED)'
+    assert is_of(alarm, Call(1, 1.0, "openat", text)) == is_right
 
 
 def test_a_missing_and_a_doubled_event_are_found() -> None:

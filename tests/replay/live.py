@@ -26,8 +26,11 @@ JOURNAL: Final = JournalConfig(
 class Live:
     """The core, and the end of its ring that an adapter would have."""
 
-    def __init__(self, data: Path, journal: JournalConfig = JOURNAL) -> None:
-        self.core = Core(CoreConfig(data, journal, (GATEWAY,), BLOCK, populate=False))
+    def __init__(
+        self, data: Path, journal: JournalConfig = JOURNAL, *, stages: bool = False
+    ) -> None:
+        config = CoreConfig(data, journal, (GATEWAY,), BLOCK, populate=False, stages=stages)
+        self.core = Core(config)
         self.core.publish()
         self._ring = attach_inbound(self.core.shm, GATEWAY, 1, self.core.epoch)
 

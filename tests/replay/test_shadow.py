@@ -1,7 +1,9 @@
 """The shadow follows a journal that is being written, and the replayer keeps what it has seen."""
 
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +129,7 @@ class Process:
         self.live = LiveCore(data)
         self.settings = Settings(data, rules=rules)
         self.replayer = Replayer(self.settings, self.live)
+        self.replayer._housekeeping_ns = 1 << 62  # When a test says so, however slow it runs.
 
     def catch_up(self) -> None:
         durable = self.live.look()
@@ -253,6 +256,62 @@ def test_segments_go_below_the_second_snapshot_only_when_copied(
     again = Live(data)
     assert again.core.recovered < 60
     again.close()
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_snapshot_that_cannot_be_read_stands_for_no_segment_and_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: int
+) -> None:
+    data = tmp_path / "data"
+    live = Live(data)
+    process = Process(data, rules=keeping.Rules(3, 1))
+    for part in range(4):
+        live.send(some_commands(20 * part + 30)[live.sequence :])
+        until_durable(live)
+        process.catch_up()
+        process.replayer.snapshot()
+        live.core.writer.rotate()
+    live.send(some_commands(120)[live.sequence :])
+    until_durable(live)
+    process.catch_up()
+    place = directories(data)[broken]
+    (place / "manifest").write_bytes(b"scribbled\n")
+    for _ in range(3):
+        process.replayer._housekeep(0)
+    left = sorted(int(path.stem) for path in live.core.recovery.directory.glob("*.seg"))
+    assert left[0] == 2  # That of the second newest that can be read, not that before it.
+    said = capsys.readouterr().err
+    assert said.count("ALARM") == said.count(f"{place}") == 1
+    assert live.core.counters["snapshot_faults"] == 1
+    process.close()
+    live.close()
+
+
+def test_drafts_of_a_dead_replayer_are_removed_and_one_that_stays_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    live = Live(data)
+    drafts = [data / "snapshots" / f"{9:016d}.{n}.aaaa.tmp" for n in (1, 2)]
+    for draft in drafts:
+        draft.mkdir(parents=True)
+        (draft / "state").write_bytes(b"half")
+    honest = os.rmdir
+
+    def broken(path: Any, **options: Any) -> None:
+        if drafts[0].name in str(path):
+            raise OSError(5, "Input/output error")
+        honest(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rmdir", broken)
+        Process(data).close()
+    assert [draft.exists() for draft in drafts] == [True, False]
+    said = capsys.readouterr().err
+    assert f"an unfinished snapshot could not be removed: {drafts[0]}: [Errno 5]" in said
+    Process(data).close()
+    assert not drafts[0].exists()
+    live.close()
 
 
 def test_the_scrub_finds_a_flipped_bit_in_a_sealed_segment(tmp_path: Path) -> None:

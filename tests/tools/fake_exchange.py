@@ -37,7 +37,7 @@ def main(first: str, listen: str) -> int:
         HTTPServer(parse_address(listen), Handler).serve_forever()
     config = msgspec.structs.replace(Config(), data=Data(dir=first), http=Http(listen=listen))
     up.compile_first = lambda: None
-    up.specs = lambda config, limits, listen: [
+    up.specs = lambda config, limits, listen, pinning=None: [
         Spec("http", (sys.executable, __file__, "serve", listen), 0, exits.FINAL_OF_OTHERS)
     ]
     try:

@@ -1,5 +1,6 @@
 """`top` beside a core in this process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.replay.live import GATEWAY, Live
 from tests.replay.market import ALICE, order, scripted
 from tools import top
 from tools.exits import Stop
+from tools.pinning import cpu_text, place_of
 
 
 def test_levels_and_rates_between_two_looks(tmp_path: Path) -> None:
@@ -35,6 +37,8 @@ def test_levels_and_rates_between_two_looks(tmp_path: Path) -> None:
         "open_orders": 22,
         "output_position": 68,
         "segment_no": 1,
+        "core_cpus": cpu_text(os.sched_getaffinity(0)),  # The core is in this process.
+        "core_nice": os.getpriority(os.PRIO_PROCESS, 0),
         "spares": 0,
         "replayed_lag": None,
         "gateways": {
@@ -55,6 +59,7 @@ def test_levels_and_rates_between_two_looks(tmp_path: Path) -> None:
     assert top.restarts(tmp_path / "data") == {"http": 2}
     said = "\n".join(top.text(found))
     assert "commands 10" in said
+    assert f"CPU {found['core_cpus']}" in said
     assert f"{GATEWAY:<22}0 of 16,384" in said
     assert len(list(top.tables(found))) == 5
     watched.close()
@@ -82,3 +87,7 @@ def longest_ns(live: Live) -> int:
 def test_without_an_exchange_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(Stop, match="no exchange runs here"):
         top.run(tmp_path, once=True, as_json=True)
+
+
+def test_a_core_that_has_just_died_runs_nowhere() -> None:
+    assert place_of(2**22 + 1) == ("none", 0)  # Above any process id.

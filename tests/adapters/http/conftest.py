@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from adapters.http.app import make_app
 from adapters.http.exchange import Exchange
+from adapters.http.server import Server
+from adapters.process import listening_socket
 from tests.adapters.http.fake_gateway import FakeGateway
 
 ORDER: dict[str, Any] = {
@@ -63,6 +66,24 @@ class Client:
         return await self.send("POST", "/v1/orders", data=data, headers=headers)
 
 
+class LiveServer(TestServer):
+    """The application behind the server that listens in production."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        app = make_app(exchange)
+        super().__init__(app)
+        self._server = Server(app, exchange)
+        self._listener = listening_socket("127.0.0.1", 0)
+
+    async def start_server(self, *_: Any, **__: Any) -> None:
+        self.host, self.port = self._listener.getsockname()
+        self._root = URL(f"http://{self.host}:{self.port}")
+        await self._server.start(self._listener)
+
+    async def close(self) -> None:
+        await self._server.stop()
+
+
 MakeClient = Callable[[Exchange], Any]
 
 
@@ -85,7 +106,7 @@ async def make_client() -> AsyncIterator[MakeClient]:
     clients: list[TestClient[Any, Any]] = []
 
     async def make(exchange: Exchange) -> Client:
-        http = TestClient(TestServer(make_app(exchange)), cookie_jar=aiohttp.DummyCookieJar())
+        http = TestClient(LiveServer(exchange), cookie_jar=aiohttp.DummyCookieJar())
         clients.append(http)
         await http.start_server()
         return Client(http)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from adapters.gateway import Answer
+from adapters.gateway import Answer, Outcome
+from adapters.stamps import Stamp
 from core import messages
 from core.limits import SMALL
 from core.messages import COMMAND, NAME_REPLY, QUERY, REPLY
 from core.sequencer.runner import Runner
+from tests.adapters.http.fake_gateway import submit
 from tests.driver import ID_KEY
 
 Rows = np.ndarray[Any, Any]
@@ -27,6 +29,7 @@ class EngineGateway:
 
     def __init__(self) -> None:
         self.runner = Runner(SMALL, ID_KEY)
+        self.submitted = 0
         self.archived: dict[int, Rows] = {}
         self.sequence = 0
         self._request_id = 0
@@ -34,6 +37,12 @@ class EngineGateway:
 
     def counters(self) -> dict[str, int]:
         return {}
+
+    def written(self, stamp: Stamp) -> None:
+        pass
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        return None
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         pass
@@ -82,6 +91,14 @@ class EngineGateway:
             filled_qty=int(fills["qty"].sum()),
             fees=int(fills["fee"].sum()),
         )
+
+    def submit(
+        self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> None:
+        submit(self, slots, timeout_s, done)
+
+    def deliver_events(self) -> None:
+        pass
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
         await asyncio.sleep(0)

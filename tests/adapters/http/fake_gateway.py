@@ -1,12 +1,14 @@
 """A gateway without a core: reference data of two instruments, scripted answers, what was sent."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from adapters.gateway import Answer
+from adapters.gateway import Answer, GatewayError, Outcome
+from adapters.stamps import Stamp
 from core import messages
 from core.messages import EVENT, INSTRUMENT_REPLY, NAME_REPLY, ORDER_REPLY, REPLY
 
@@ -16,6 +18,7 @@ Step = Answer | Exception | Callable[[Rows], Any]
 ALICE, BOB = 3, 4
 USD, BTC, ETH = 1, 2, 3
 NOW_NS = 1_763_650_000_123_456_789
+_tasks: set[asyncio.Task[None]] = set()
 SYMBOLS = {1: "BTC-USD", 2: "ETH-USD", 3: "A/B"}
 
 
@@ -54,10 +57,29 @@ def order_reply(**fields: Any) -> Rows:
     return row
 
 
+def submit(gateway: Any, slots: bytes, timeout_s: float, done: Callable[[Outcome], None]) -> None:
+    """``command`` in a task, as a gateway that never refuses at once: an error that says that
+    nothing was sent comes as the outcome."""
+
+    gateway.submitted += 1
+
+    async def command() -> None:
+        try:
+            done(await gateway.command(slots, timeout_s))
+        except GatewayError as error:
+            done(error)
+
+    task = asyncio.get_running_loop().create_task(command())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
 class FakeGateway:
     """What ``adapters.http.exchange.Link`` asks for."""
 
     def __init__(self) -> None:
+        self.read_events: list[Rows] = []  # Not handed on yet.
+        self.submitted = 0  # Commands that came the direct way.
         self.epoch = 1
         self.durability = "sync"
         self.ready = True
@@ -70,6 +92,7 @@ class FakeGateway:
         self.archived: dict[int, Rows] = {}  # Events of orders that have left the core.
         self.replayer: dict[str, int] = {}  # Its counters.
         self.after: tuple[int, int] | None = None
+        self.stage_rows: list[dict[str, Any]] | None = None
         self.open_orders: list[Rows] = []
         self.names: dict[str, int] = {"fees": 1, "outside": 2, "alice": ALICE, "bob": BOB}
         self.balances: dict[int, list[tuple[int, int, int]]] = {
@@ -87,6 +110,12 @@ class FakeGateway:
     def counters(self) -> dict[str, int]:
         core = {"journal_bytes": 4_096, "open_orders": 2, "inbound_fill": 4_096}
         return core | self.replayer
+
+    def written(self, stamp: Stamp) -> None:
+        pass
+
+    def stages(self, commands_max: int) -> list[dict[str, Any]] | None:
+        return self.stage_rows and self.stage_rows[:commands_max]
 
     def on_lapped(self, callback: Callable[[], None]) -> None:
         self.lap = callback
@@ -123,6 +152,15 @@ class FakeGateway:
             return step
         result: Answer = await step(np.frombuffer(slots, messages.COMMAND))
         return result
+
+    def submit(
+        self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0
+    ) -> None:
+        submit(self, slots, timeout_s, done)
+
+    def deliver_events(self) -> None:
+        while self.read_events:
+            self.publish(self.read_events.pop(0))
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
         assert timeout_s > 0

@@ -29,6 +29,7 @@ PRIVATE = [
     ("POST", "/v1/admin/instruments"),
     ("POST", "/v1/admin/accounts"),
     ("GET", "/v1/admin/state"),
+    ("GET", "/v1/admin/stages"),
 ]
 
 

@@ -182,3 +182,27 @@ async def test_the_state_hash_comes_with_its_sequence(client: Client) -> None:
     reply = await client.get("/v1/admin/state", user="admin")
 
     assert (reply.body["sequence"], reply.body["state_hash"]) == (900, "0123456789abcdef" * 2)
+
+
+async def test_the_stages_are_those_of_the_newest_commands(
+    client: Client, gateway: FakeGateway
+) -> None:
+    row = {"stage": "ring", "p50_ns": 1, "p90_ns": 2, "p99_ns": 3, "p99_9_ns": 4, "max_ns": 5}
+    gateway.stage_rows = [row | {"count": 6}] * 3
+
+    reply = await client.get("/v1/admin/stages?commands=2", user="admin")
+
+    assert reply.body == {"enabled": True, "stages": gateway.stage_rows[:2], "seq": 1_000}
+
+
+async def test_a_core_that_does_not_stamp_has_no_stages(client: Client) -> None:
+    reply = await client.get("/v1/admin/stages", user="admin")
+
+    assert reply.body == {"enabled": False, "stages": [], "seq": 1_000}
+
+
+@pytest.mark.parametrize("count", ["0", "65537", "x"])
+async def test_stages_of_no_number_of_commands_are_refused(client: Client, count: str) -> None:
+    reply = await client.get(f"/v1/admin/stages?commands={count}", user="admin")
+
+    assert reply.status == 422

@@ -150,6 +150,16 @@ async def test_events_that_come_again_after_a_restart_are_passed_over(
     assert [item["seq"] for item in reply.body["items"]] == [1, 2, 3]
 
 
+async def test_trades_that_were_read_but_not_handed_on_are_seen(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.read_events.append(trade(7))
+
+    reply = await client.get("/v1/instruments/BTC-USD/trades", user=None)
+
+    assert [item["seq"] for item in reply.body["items"]] == [7]
+
+
 async def test_a_lapped_reader_says_from_where_its_trades_are_complete(
     client: Client, gateway: FakeGateway
 ) -> None:

@@ -174,3 +174,19 @@ async def test_a_demo_that_broke_off_is_finished(exchange: Exchange, gateway: Fa
     await development.prepare(exchange)
 
     assert kinds(gateway) == [11, 11]
+
+
+async def test_metrics_have_the_quantiles_of_each_stage(
+    client: Client, gateway: FakeGateway
+) -> None:
+    names = ("p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns", "count")
+    gateway.stage_rows = [{"stage": "durable", **{name: 2_000 for name in names}}]
+
+    text = (await client.get("/metrics")).body.decode()
+
+    assert "# TYPE outcry_stage_latency_seconds summary" in text
+    for quantile in ("0.5", "0.9", "0.99", "0.999"):
+        labels = f'quantile="{quantile}",stage="durable"'
+        assert f"outcry_stage_latency_seconds{{{labels}}} 2e-06" in text.replace(
+            f'stage="durable",quantile="{quantile}"', labels
+        )
