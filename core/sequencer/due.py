@@ -36,6 +36,8 @@ def pass_time(state: Record, command: int) -> None:
         count += 1
     reserve(state)
     event = bare_event(state, TIME_PASSED, place_at(command), command + CLIENT_ORDER_ID_AT)
+    event.account = 0
+    event.instrument = 0
     event.qty = count
     event.leaves = int(is_due(state))
     event.price = deadlines.next_deadline(state)
