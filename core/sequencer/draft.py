@@ -461,8 +461,14 @@ def has_page(state: Record, command: int) -> bool:
     place = place_at(command)
     mine = draft_of(state)
     if is_stop(place.order_type):
-        return stops.has_page(state, place.instrument, place.side, mine.stop_price)
-    if not rests(command):
+        bookside = stops.stop_side(place.instrument, place.side)
+        price = mine.stop_price
+    elif rests(command):
+        bookside = orders.own_bookside(place.instrument, place.side)
+        price = mine.price
+    else:
         return True
-    bookside = orders.own_bookside(place.instrument, place.side)
-    return levels.has_room(state, bookside, mine.price ^ bookside_row(state, bookside).flip)
+    key = price ^ bookside_row(state, bookside).flip
+    if state.dry != 0:
+        return levels.find_page(state, bookside, key) != 0 or not levels.is_full(state)
+    return levels.has_room(state, bookside, key)

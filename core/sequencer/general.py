@@ -138,15 +138,22 @@ def stays(order_type: int, time_in_force: int) -> bool:
 @kernel
 def hold_drafted(state: Record, place: Record, row: int) -> int:
     """Available to held, as drafted; how much that is."""
-    mine = draft_of(state)
+    amount = drafted_hold(state, place)
     position = position_row(state, row)
     if place.side == SELL:
-        amount = place.qty * instrument_row(state, place.instrument).base_per_lot - mine.shared
         position.held += place.qty
-    else:
-        amount = mine.cash - mine.shared
     holds.move(state, position, place.side, amount)
-    return amount  # type: ignore[no-any-return]
+    return amount
+
+
+@kernel
+def drafted_hold(state: Record, place: Record) -> int:
+    """What a drafted order is to hold."""
+    mine = draft_of(state)
+    if place.side == SELL:
+        amount = place.qty * instrument_row(state, place.instrument).base_per_lot
+        return amount - mine.shared  # type: ignore[no-any-return]
+    return mine.cash - mine.shared  # type: ignore[no-any-return]
 
 
 @kernel
