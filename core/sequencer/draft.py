@@ -9,7 +9,7 @@ from core.book import extras, levels, orders, pool, stops
 from core.constants import DAY_NS, SLOT_BYTES, TRAILING_MAX
 from core.jit import inlined, kernel, stay_apart
 from core.layout import offset_of
-from core.memory import Record, address_of, fill
+from core.memory import Record, address_of, fill, product_exceeds
 from core.messages import (
     BUY,
     DAY,
@@ -41,6 +41,7 @@ from core.records import (
 )
 from core.risk import holds, limits, prices, text
 from core.risk.accounts import find_position, room_for_position
+from core.risk.money import ppm_up
 from core.rows import (
     account_row,
     bookside_row,
@@ -57,7 +58,7 @@ from core.sequencer.form import place_2_at, rests
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
 
-NS_MOST: Final = (1 << 63) - 1
+WORD_MOST: Final = (1 << 63) - 1
 
 CAPACITY: Final = Reason.CAPACITY.value
 EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
@@ -372,7 +373,7 @@ def deadline_for(state: Record, terms: Record, time_in_force: int, expire_ns: in
     if time_in_force == DAY:
         return ((now - terms.day_end_ns) // DAY_NS + 1) * DAY_NS + terms.day_end_ns  # type: ignore[no-any-return]
     if time_in_force == GTC and terms.max_age_ns != 0:
-        return now + min(terms.max_age_ns, NS_MOST - now)  # type: ignore[no-any-return]
+        return now + min(terms.max_age_ns, WORD_MOST - now)  # type: ignore[no-any-return]
     return 0
 
 
@@ -414,9 +415,13 @@ def budget(state: Record, terms: Record, command: int, free: int) -> int:
             return because(state, INSUFFICIENT_FUNDS, 0, 1)
         mine.cash = free
     elif protection != 0:
-        reason = check_notional(state, terms, protection, place.qty)
-        if reason != 0:
-            return reason
+        unit = protection * terms.multiplier
+        if product_exceeds(unit, place.qty, MONEY_MAX):  # Nobody has as much.
+            told = WORD_MOST if product_exceeds(unit, place.qty, WORD_MOST) else 0
+            notional = 0 if told != 0 else unit * place.qty
+            fee = ppm_up(notional, terms.hold_ppm)
+            told = told if told != 0 else notional + min(fee, WORD_MOST - notional)
+            return because(state, INSUFFICIENT_FUNDS, free, told)
         mine.cash = holds.buy_hold(terms, protection, place.qty)
     mine.fee = mine.cash
     return 0

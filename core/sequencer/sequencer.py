@@ -50,7 +50,7 @@ from core.crc32c import record_crc32c
 from core.jit import call_entry, inlined, kernel, stay_apart
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
-from core.memory import Record, copy, copy128, fill, load_i64, pointer, store_i64
+from core.memory import Record, copy, fill, load_i64, pointer, store_i64
 from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE, SCHEMA, TIME
 from core.ring import at_end, poll, reply_push
 from core.rows import state_at
