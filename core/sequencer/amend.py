@@ -26,6 +26,7 @@ from core.rows import (
     account_row,
     bookside_row,
     cold_row,
+    draft_of,
     extra_row,
     instrument_row,
     level_row,
@@ -34,14 +35,7 @@ from core.rows import (
 from core.sequencer.admit import because, replace_at
 from core.sequencer.change import has_partner
 from core.sequencer.checks import check_notional, check_qty
-from core.sequencer.draft import (
-    best_opposite,
-    check_band,
-    check_stop_price,
-    draft_of,
-    off_tick,
-    reducible,
-)
+from core.sequencer.draft import best_opposite, check_band, check_stop_price, off_tick, reducible
 from core.sequencer.finish import is_open, take_away
 from core.sequencer.form import place_2_at
 from core.sequencer.general import hold_now, rest_any, run_cascade, settle_rest
@@ -214,7 +208,7 @@ def new_stop(command: int) -> int:
 
 @kernel
 def check_numbers(state: Record, terms: Record, price: int, stop: int) -> int:
-    """Limit price and stop price, each 0 where there is none: on their steps, then within bounds."""
+    """Limit and stop price, 0 where there is none: on their steps, then within bounds."""
     reason = off_tick(state, terms, price)
     if reason == 0:
         reason = off_tick(state, terms, stop)
