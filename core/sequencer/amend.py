@@ -111,6 +111,8 @@ def check_rest(state: Record, command: int, slot: int) -> int:
     waits = cold.status == STATUS_PENDING
     if display != 0 and (waits or display > leaves):
         return because(state, DISPLAY_QTY, leaves, display)
+    if new_stop(command) != 0 and not waits:
+        return TERMS
     if has_partner(state, slot):
         return PAIR
     reason = check_limits(state, slot, leaves)
@@ -233,10 +235,8 @@ def check_new_stop(state: Record, terms: Record, command: int, slot: int) -> int
     mine = draft_of(state)
     mine.stop_price = extra_row(state, order.extra).stop_price if order.extra != 0 else 0
     stop = new_stop(command)
-    if stop == 0:
+    if stop == 0 or cold.status != STATUS_PENDING:
         return 0
-    if cold.status != STATUS_PENDING:
-        return TERMS
     mine.stop_price = stop
     return check_stop_price(state, cold.side, stop, terms.last_price)
 
