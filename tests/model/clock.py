@@ -53,14 +53,12 @@ class Clock:
 
     def run(self, command: Time) -> None:
         """Run what is due, one by one, at most 1,024."""
-        told = self.view.events
-        self.view.events = []
         ran = 0
         is_done = True
         while ran < AT_ONCE_MAX and is_done and self._is_due():
             is_done = self._run_one(self.deadlines()[0])
             ran += 1
-        told.append(
+        self.view.events.append(
             Event(
                 kind="TIME_PASSED",
                 session=command.session,
@@ -69,8 +67,6 @@ class Clock:
                 price=self.next_deadline(),
             )
         )
-        told.extend(self.view.events)
-        self.view.events = told
 
     def _is_due(self) -> bool:
         return 0 < self.next_deadline() <= self.view.now_ns

@@ -156,9 +156,9 @@ class Exchange:
             if record is not None:
                 record.reason = rejected.reason
             raise
-        if isinstance(command, Targeted | MassCancel) and not isinstance(command, ReplaceOrder):
-            if self.view.risk:
-                self.limits.count_message(command.account, self.view.now_ns)
+        counts = isinstance(command, Targeted | MassCancel) and self.view.risk
+        if counts and not isinstance(command, ReplaceOrder):  # That one was counted in its checks.
+            self.limits.count_message(command.account, self.view.now_ns)
 
     def _check_who_and_when(self, command: Keyed) -> None:
         orders = isinstance(command, PlaceOrder | ReplaceOrder)
@@ -167,9 +167,10 @@ class Exchange:
         now = command.timestamp_ns
         if command.expire_after_ns and now > command.expire_after_ns:
             raise Rejected("EXPIRED_REQUEST", command.expire_after_ns, now)
-        if isinstance(command, PlaceOrder) and command.time_in_force == GTD:
-            if command.expire_ns <= now:
-                raise Rejected("EXPIRED_REQUEST", command.expire_ns, now)
+        if not isinstance(command, PlaceOrder) or command.time_in_force != GTD:
+            return
+        if command.expire_ns <= now:
+            raise Rejected("EXPIRED_REQUEST", command.expire_ns, now)
 
     def _decide(self, command: Keyed, record: IdRecord | None) -> None:
         if isinstance(command, PlaceOrder):

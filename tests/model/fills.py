@@ -58,7 +58,6 @@ class Fills:
                 self._pay(instrument, order, lots, amount)
             else:
                 self._deliver(instrument, order, lots, amount)
-        for order in (buyer, seller):
             order.fees += order.last_fee
             self.ledger.position(order.account, instrument.number).trade(order.side, lots, amount)
 

@@ -184,5 +184,8 @@ class LimitTable:
         if not most or wanted.price in book.sides[wanted.side]:
             return
         count = sum(b.levels_opened_by(wanted.account) for b in self.view.books.values())
+        own = wanted.own
+        if own is not None and len(book.sides[own.side].get(own.price, {})) == 1:
+            count -= book.openers[own.side, own.price] == wanted.account
         if count >= most:
             raise Rejected("LEVEL_LIMIT", most, count)

@@ -125,6 +125,7 @@ class Reference:
 
     def _checked(self, command: CreateInstrument, base: Asset | None, quote: Asset) -> Instrument:
         """The row of a new instrument; TERMS."""
+        is_binary = command.instrument_type == BINARY
         need_terms(base is not quote and max(map(abs, _fees(command))) <= PPM_MAX)
         need_terms(base is not None or command.base_asset == 0)
         ticks = (command.tick, command.tick_scale)
@@ -141,7 +142,7 @@ class Reference:
             base_per_lot=base_per_lot,
             instrument_type=command.instrument_type,
             matching=command.matching,
-            payout=command.payout,
+            payout=command.payout if is_binary else 0,
             tick_table=tick_table(command.start, command.step) if command.slots > 2 else [],
             **{name: getattr(command, name) for name in TAKEN_OVER},
         )
@@ -222,8 +223,6 @@ def check_kind(row: Instrument) -> None:
         need_terms(row.payout % row.mult == 0)
         need_terms(2 * row.mult <= row.payout <= MONEY_MAX)
         need_terms(row.short_ppm == 0 and row.clearing_ns == 0)
-    else:
-        need_terms(row.payout == 0)
     need_terms(row.short_ppm == 0 or row.clearing_ns == 0)
     if row.is_outside:
         need_terms(row.short_ppm == 0 and row.clearing_ns == 0 and row.max_age_ns == 0)
