@@ -112,7 +112,7 @@ class Market:
             *self._instruments(),
         ]
         traders = range(3, 3 + self.scenario.accounts)
-        modes = (0, 0, 0, 1, 4) if "terms" in self.scenario.features else (0,)
+        modes = (0, 0, 0, 1, 4) if "venue" in self.scenario.features else (0,)
         for number in traders:
             name = f"trader-{number - 3}"
             commands.append(CreateAccount(name=name, self_trade=chance.choice(modes)))
