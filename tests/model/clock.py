@@ -55,9 +55,12 @@ class Clock:
         """Run what is due, one by one, at most 1,024."""
         ran = 0
         is_done = True
-        while ran < AT_ONCE_MAX and is_done and self._is_due():
-            is_done = self._run_one(self.deadlines()[0])
-            ran += 1
+        for due in self.deadlines():
+            if ran == AT_ONCE_MAX or due.deadline_ns > self.view.now_ns or not is_done:
+                break
+            if self._stands(due):  # Nothing new comes up meanwhile, but what ends goes.
+                is_done = self._run_one(due)
+                ran += 1
         self.view.events.append(
             Event(
                 kind="TIME_PASSED",
@@ -70,6 +73,9 @@ class Clock:
 
     def _is_due(self) -> bool:
         return 0 < self.next_deadline() <= self.view.now_ns
+
+    def _stands(self, due: Due) -> bool:
+        return not isinstance(due.what, Order) or due.what.is_live
 
     def _run_one(self, due: Due) -> bool:
         """Run one; whether it is done."""

@@ -124,7 +124,7 @@ class LimitTable:
             return
         for number in (0, wanted.instrument.number):
             most = self.most(wanted.account, number, "open_orders_max")
-            count = len(self._others(wanted, number))
+            count = len(self._others(wanted, number)) if most else 0
             if most and count >= most:
                 raise Rejected("OPEN_ORDER_LIMIT", most, count)
 
@@ -140,8 +140,10 @@ class LimitTable:
 
     def _check_exposure(self, wanted: Proposal) -> None:
         most = self.most(wanted.account, 0, "exposure_max")
+        if not most:
+            return
         would = self.exposure(wanted.account, wanted.own) + wanted.notional
-        if most and would > most:
+        if would > most:
             raise Rejected("EXPOSURE_LIMIT", most, would)
 
     def _check_rates(self, wanted: Proposal, messages: int, now_ns: int) -> None:
