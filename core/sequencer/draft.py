@@ -27,25 +27,22 @@ from core.messages import (
     SLIDE,
     STATUS_OPEN,
     STATUS_PENDING,
-    STOP,
     TRAILING_STOP,
 )
 from core.reasons import Reason
 from core.records import (
     DRAFT_BYTES,
     INSTRUMENT_BAND,
-    INSTRUMENT_BINARY,
-    INSTRUMENT_SHORT,
     INSTRUMENT_TICKS,
     SPECIAL_LIMITS,
 )
-from core.risk import holds, limits, prices, text
+from core.risk import limits, prices, text
 from core.risk.accounts import find_position, room_for_position
 from core.rows import (
     account_row,
     bookside_row,
     cold_row,
-    draft_at,
+    draft_of,
     extra_row,
     instrument_row,
     order_row,
@@ -53,11 +50,12 @@ from core.rows import (
 )
 from core.sequencer.admit import because, place_at
 from core.sequencer.checks import check_notional, check_qty
-from core.sequencer.form import place_2_at, rests
+from core.sequencer.form import is_stop, place_2_at, rests
+from core.sequencer.funds import check_money
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
 
-NS_MOST: Final = (1 << 63) - 1
+WORD_MOST: Final = (1 << 63) - 1
 
 CAPACITY: Final = Reason.CAPACITY.value
 EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
@@ -74,16 +72,6 @@ REDUCE_ONLY_REASON: Final = Reason.REDUCE_ONLY.value
 STOP_PRICE: Final = Reason.STOP_PRICE.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
-
-
-@inlined
-def draft_of(state: Record) -> Record:
-    return draft_at(state.draft)
-
-
-@inlined
-def is_stop(order_type: int) -> bool:
-    return order_type >= STOP
 
 
 @kernel
@@ -372,67 +360,8 @@ def deadline_for(state: Record, terms: Record, time_in_force: int, expire_ns: in
     if time_in_force == DAY:
         return ((now - terms.day_end_ns) // DAY_NS + 1) * DAY_NS + terms.day_end_ns  # type: ignore[no-any-return]
     if time_in_force == GTC and terms.max_age_ns != 0:
-        return now + min(terms.max_age_ns, NS_MOST - now)  # type: ignore[no-any-return]
+        return now + min(terms.max_age_ns, WORD_MOST - now)  # type: ignore[no-any-return]
     return 0
-
-
-@kernel
-def check_money(state: Record, terms: Record, command: int) -> int:
-    """What the order is to hold, and whether it is there."""
-    place = place_at(command)
-    mine = draft_of(state)
-    free = holds.available_for(state, place.account, place.instrument, place.side)
-    if place.side == SELL:
-        mine.lots = place.qty
-        need = place.qty * terms.base_per_lot
-        mine.shared = shared_with(state, mine.partner, SELL, need)
-        need -= mine.shared
-        return because(state, INSUFFICIENT_POSITION, free, need) if need > free else 0
-    reason = budget(state, terms, command, free)
-    if reason != 0:
-        return reason
-    mine.shared = shared_with(state, mine.partner, BUY, mine.cash)
-    need = mine.cash - mine.shared
-    return because(state, INSUFFICIENT_FUNDS, free, need) if need > free else 0
-
-
-@kernel
-def budget(state: Record, terms: Record, command: int, free: int) -> int:
-    """Cash of a BUY: by its price, by what it may cost, or all there is."""
-    place = place_at(command)
-    mine = draft_of(state)
-    if not orders.is_market_like(place.order_type):
-        mine.cash = holds.buy_hold(terms, mine.price, place.qty)
-        mine.fee = mine.cash - mine.price * place.qty * terms.multiplier
-        return 0
-    max_cost = place_2_at(command + SLOT_BYTES).max_cost if place.slots == 2 else 0
-    protection = place_2_at(command + SLOT_BYTES).protection_price if place.slots == 2 else 0
-    if max_cost != 0:
-        mine.cash = max_cost
-    elif not is_stop(place.order_type):
-        if free == 0:
-            return because(state, INSUFFICIENT_FUNDS, 0, 1)
-        mine.cash = free
-    elif protection != 0:
-        reason = check_notional(state, terms, protection, place.qty)
-        if reason != 0:
-            return reason
-        mine.cash = holds.buy_hold(terms, protection, place.qty)
-    mine.fee = mine.cash
-    return 0
-
-
-@kernel
-def shared_with(state: Record, partner: int, side: int, need: int) -> int:
-    """How much of ``need`` the partner holds already, of the same asset."""
-    if partner == 0 or cold_row(state, partner).side != side:
-        return 0
-    order = order_row(state, partner)
-    cold = cold_row(state, partner)
-    terms = instrument_row(state, cold.instrument)
-    if terms.special & (INSTRUMENT_BINARY | INSTRUMENT_SHORT) != 0:
-        return 0
-    return min(need, holds.hold_of(terms, order, cold))
 
 
 @kernel

@@ -35,6 +35,7 @@ from core.risk.accounts import available, need_position
 from core.rows import (
     bookside_row,
     cold_row,
+    draft_of,
     extra_row,
     id_record_row,
     instrument_row,
@@ -43,10 +44,10 @@ from core.rows import (
     position_row,
 )
 from core.sequencer.admit import REPEATED, admit, place_at, reject
-from core.sequencer.draft import TAG_AT, draft, draft_of, is_stop, reducible
+from core.sequencer.draft import TAG_AT, draft, reducible
 from core.sequencer.events import bare_event, order_event, reserve
 from core.sequencer.finish import close_orphan, drop_partner
-from core.sequencer.form import form_any, place_2_at
+from core.sequencer.form import form_any, is_stop, place_2_at
 from core.sequencer.life import accept, end, end_open, open_order
 from core.sequencer.match import SPENT, fillable, sweep_any
 

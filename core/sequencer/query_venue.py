@@ -10,9 +10,9 @@ from core.messages import LIMITS_REPLY, PLACE_ORDER, STATS_REPLY, TEST_REPLY
 from core.reasons import Reason
 from core.risk import limits
 from core.risk.accounts import find_limits, is_trader
-from core.rows import account_row, instrument_row, limit_row
+from core.rows import account_row, draft_of, instrument_row, limit_row
 from core.sequencer.admit import barred, because, place_at
-from core.sequencer.draft import draft, draft_of
+from core.sequencer.draft import draft
 from core.sequencer.form import form_any
 from core.sequencer.general import drafted_hold
 
