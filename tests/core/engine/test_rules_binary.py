@@ -338,6 +338,6 @@ def test_only_event_contracts_are_settled(world: World) -> None:
     ],
 )
 def test_terms_of_an_event_contract(world: World, more: dict[str, Any], *, good: bool) -> None:
-    terms = {"name": "RAIN", "quote_asset": USD} | EVENT | more
+    terms: dict[str, Any] = {"name": "RAIN", "quote_asset": USD} | EVENT | more
     [first, *_] = world.tell(CreateInstrument(**terms))
     assert first.startswith("INSTRUMENT_CREATED" if good else "COMMAND_REJECTED TERMS")
