@@ -202,11 +202,7 @@ class Scenario:
             "qty": self.qty(),
         }
         terms = "terms" in self.features
-        kinds: dict[Callable[[dict[str, Any]], None], int] = {
-            self._limit: 45,
-            self._ioc: 10,
-            self._market: 10,
-        }
+        kinds: dict[Any, int] = {self._limit: 45, self._ioc: 10, self._market: 10}
         if terms:
             kinds |= {self._stop: 14, self._iceberg: 8, self._passive: 6, self._timed: 8}
             kinds |= {self._pair: 7, self._reducing: 6}
