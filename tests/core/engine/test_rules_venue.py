@@ -18,7 +18,6 @@ from tests.model.commands import (
     SELL,
     CreateInstrument,
 )
-from tests.model.exchange import Exchange
 from tests.model.state import DAY_NS, PRICE_MAX
 from tests.model.venue_commands import (
     CHANGE_BAND,
@@ -287,8 +286,6 @@ def test_a_slide_stays_within_the_bounds(free: World) -> None:
 
 
 def test_the_day_ends_at_its_time(free: World) -> None:
-    if not isinstance(free.exchange, Exchange):
-        pytest.skip("QUERY_STATS of the engine is compared in the random tests")
     free.update(CHANGE_DAY_END, day_end_ns=SECOND)
     free.trade(100, 2)
     free.trade(90, 1)
