@@ -66,12 +66,15 @@ def share_of(price: int, ppm: int) -> int:
 
 @kernel
 def broken_bound(terms: Record, price: int) -> int:
-    """The bound that a limit price breaks, or -1.  ``price_limit`` is asked before."""
+    """The bound that a limit price breaks, or -1."""
     stay_apart()
     if terms.price_min != 0 and price < terms.price_min:
         return terms.price_min  # type: ignore[no-any-return]
-    if terms.price_max != 0 and price > terms.price_max:
-        return terms.price_max  # type: ignore[no-any-return]
+    most = terms.price_limit
+    if terms.price_max != 0:
+        most = min(most, terms.price_max)
+    if price > most:
+        return most  # type: ignore[no-any-return]
     base = middle(terms)
     if base == 0:
         return -1

@@ -142,12 +142,11 @@ def check_limit_price(state: Record, terms: Record, price: int) -> int:
 
 @kernel
 def check_band(state: Record, terms: Record, price: int) -> int:
-    if price > terms.price_limit:
-        return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
     if terms.special & INSTRUMENT_BAND != 0:
         bound = prices.broken_bound(terms, price)
-        if bound >= 0:
-            return because(state, PRICE_OUT_OF_BAND, bound, price)
+        return because(state, PRICE_OUT_OF_BAND, bound, price) if bound >= 0 else 0
+    if price > terms.price_limit:
+        return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
     return 0
 
 

@@ -65,6 +65,7 @@ class Pair:
         assert engine.positions(accounts) == twin.positions()
         for instrument in twin.view.instruments:
             self._compare_book(instrument)
+            self._compare_statistics(instrument)
         for account in range(3, accounts + 1):
             expected = [_row_of(order) for order in twin.open_orders(account)]
             assert engine.open_orders(account) == expected
@@ -78,6 +79,11 @@ class Pair:
             for row in twin.view.instruments.values()
         ]
         assert engine.instruments() == expected_terms
+
+    def _compare_statistics(self, instrument: int) -> None:
+        expected = self.twin.statistics(instrument)
+        for name, value in self.engine.statistics(instrument)._asdict().items():
+            assert value == getattr(expected, name), (instrument, name)
 
     def _compare_book(self, instrument: int) -> None:
         rows = self.twin.book(instrument)
