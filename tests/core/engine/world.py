@@ -50,8 +50,8 @@ FEATURES: Final = (
     *("sessions", "transfer", "binary", "short", "clearing", "busts", "outside"),
 )
 ENGINE_HAS: Final = frozenset(
-    ("", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits")
-    + ("sessions",)
+    {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
+    | {"sessions"}
 )
 assert set(FEATURES) >= ENGINE_HAS - {""}
 
