@@ -49,7 +49,10 @@ FEATURES: Final = (
     *("terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"),
     *("sessions", "transfer", "binary", "short", "clearing", "busts", "outside"),
 )
-ENGINE_HAS: Final = frozenset({"", *FEATURES[:10]})
+ENGINE_HAS: Final = frozenset(
+    {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
+    | {"sessions"}
+)
 assert set(FEATURES) >= ENGINE_HAS - {""}
 
 _TOLD_APART: Final = frozenset(
