@@ -1,12 +1,17 @@
 """What queries say of limits, statistics and an order that is only tested; of the engine alone."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.journal.place import Place
+from core.journal.recovery import Known
+from core.limits import genesis
+from core.sequencer import invariants, snapshot
 from tests.core.engine.world import ALICE, BOB, CAROL, MARKET_ID, SECOND, World, order
-from tests.driver import EngineDriver, NotFound
+from tests.driver import ID_KEY, EngineDriver, NotFound, limits_of
 from tests.model.commands import BUY, IOC, MARKET, SELL, STOP, PlaceOrder
 from tests.model.state import PRICE_MAX
 
@@ -69,6 +74,25 @@ def test_limits_set_late_count_what_is_there(exchange: World) -> None:
     assert (whole["levels"], whole["open_orders"]) == (2, 2)
     here = driver.limits(ALICE, MARKET_ID)
     assert (here["buying"], here["selling"], here["open_orders"]) == (2, 8, 2)
+
+
+def test_limits_hold_in_a_state_that_was_loaded(exchange: World, tmp_path: Path) -> None:
+    exchange.limit(ALICE, exposure_max=1_000)
+    exchange.limit(BOB, MARKET_ID, open_orders_max=1)  # Bob has no position yet.
+    exchange.buy(ALICE, 5, 90)
+    driver: EngineDriver = exchange.exchange
+    known = Known(genesis(limits_of(driver.sizes), ID_KEY), 2, bytes(16), exchange.sequence + 1)
+    state = driver.runner.state
+    place = Place(1, 4_096, 1, exchange.sequence, (0, 0))
+    directory = snapshot.write(tmp_path, bytes(16), state, place, known)
+    loaded = snapshot.load(directory).state
+    invariants.check(loaded)
+    driver.runner.ring.attach(loaded)
+    driver.runner.state = loaded
+    driver.runner._seen = 0
+    assert " EXPOSURE_LIMIT " in exchange.buy(ALICE, 7, 90)[0]
+    assert exchange.sell(BOB, 1, 100)[0].endswith("RESTS")
+    assert " OPEN_ORDER_LIMIT " in exchange.sell(BOB, 1, 100)[0]
 
 
 def test_a_test_order_tells_the_hold_and_changes_nothing(exchange: World) -> None:
