@@ -35,10 +35,10 @@ from core.shm import (
     OUTPUT,
     Segment,
     SegmentError,
+    attach as attach_segment,
     check_capacity,
+    create as create_segment,
 )
-from core.shm import attach as attach_segment
-from core.shm import create as create_segment
 
 OUTPUT_PART: Final = "out"  # Of the name of the segment.
 OUTPUT_HEADER: Final = record(

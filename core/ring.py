@@ -35,10 +35,10 @@ from core.shm import (
     REPLIES,
     Segment,
     SegmentError,
+    attach as attach_segment,
     check_capacity,
+    create as create_segment,
 )
-from core.shm import attach as attach_segment
-from core.shm import create as create_segment
 
 RING: Final = record(
     "ring header; each line has one writer",
