@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from core import replies
 from core.constants import (
     CLIENT_ORDER_ID_BYTES,
     COMMAND_SLOTS_MAX,
@@ -20,26 +21,6 @@ from core.constants import (
     SLOT_BYTES,
 )
 from core.layout import Field, offset_of, record
-from core.replies import (
-    AMOUNT_ITEM as AMOUNT_ITEM,
-    AMOUNTS_PER_REPLY as AMOUNTS_PER_REPLY,
-    ASKS as ASKS,
-    DEPTH_ITEM as DEPTH_ITEM,
-    DEPTH_PER_REPLY as DEPTH_PER_REPLY,
-    INSTRUMENT_REPLY as INSTRUMENT_REPLY,
-    LIMIT_FIELDS as LIMIT_FIELDS,
-    LIMITS_REPLY as LIMITS_REPLY,
-    MORE as MORE,
-    NAME_REPLY as NAME_REPLY,
-    ORDER_REPLY as ORDER_REPLY,
-    ORDER_REPLY_CLIENT_ORDER_ID_AT as ORDER_REPLY_CLIENT_ORDER_ID_AT,
-    REPLY as REPLY,
-    REPLY_BODY as REPLY_BODY,
-    REPLY_PREFIX as REPLY_PREFIX,
-    STATS_REPLY as STATS_REPLY,
-    TEST_REPLY as TEST_REPLY,
-    TOO_OLD as TOO_OLD,
-)
 
 SCHEMA: Final = 1
 
@@ -460,6 +441,7 @@ ADMIN: Final = record(
     ],
 )
 
+LIMIT_FIELDS: Final = replies.LIMIT_FIELDS
 NEW_LIMITS: Final = record(
     "set limits; 0: none.  Slot 1 of 2",
     SLOT_BYTES,
@@ -596,6 +578,25 @@ EVENT: Final = record(
 #                     cum = held after, instrument = asset, client_order_id = its own id
 
 assert COMMAND_SLOTS_MAX * SLOT_BYTES == 512
+
+# The layouts of replies, by the names under which everybody has them.
+AMOUNTS_PER_REPLY: Final = replies.AMOUNTS_PER_REPLY
+AMOUNT_ITEM: Final = replies.AMOUNT_ITEM
+ASKS: Final = replies.ASKS
+DEPTH_ITEM: Final = replies.DEPTH_ITEM
+DEPTH_PER_REPLY: Final = replies.DEPTH_PER_REPLY
+INSTRUMENT_REPLY: Final = replies.INSTRUMENT_REPLY
+LIMITS_REPLY: Final = replies.LIMITS_REPLY
+MORE: Final = replies.MORE
+NAME_REPLY: Final = replies.NAME_REPLY
+ORDER_REPLY: Final = replies.ORDER_REPLY
+ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = replies.ORDER_REPLY_CLIENT_ORDER_ID_AT
+REPLY: Final = replies.REPLY
+REPLY_BODY: Final = replies.REPLY_BODY
+REPLY_PREFIX: Final = replies.REPLY_PREFIX
+STATS_REPLY: Final = replies.STATS_REPLY
+TEST_REPLY: Final = replies.TEST_REPLY
+TOO_OLD: Final = replies.TOO_OLD
 
 KIND_AT: Final = offset_of(COMMAND, "kind")
 INSTRUMENT_AT: Final = offset_of(COMMAND, "instrument")
