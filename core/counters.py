@@ -18,7 +18,11 @@ from core.shm import (
     COUNTERS,
     HEADER_BYTES,
     Segment,
+)
+from core.shm import (
     attach as attach_segment,
+)
+from core.shm import (
     create as create_segment,
 )
 

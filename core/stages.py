@@ -31,8 +31,12 @@ from core.shm import (
     STAGES,
     Segment,
     SegmentError,
-    attach as attach_segment,
     check_capacity,
+)
+from core.shm import (
+    attach as attach_segment,
+)
+from core.shm import (
     create as create_segment,
 )
 

@@ -10,7 +10,8 @@ is never zero.  reliability.md 2.2, architecture decisions 3 and 4.
 from typing import Final
 
 from core.constants import BATCH_SLOTS_MAX, RECORD_BYTES_MAX, SEQUENCE_MAX, SLOT_BYTES
-from core.crc32c import CRC_FIELD_AT, SLOT_BYTES as CRC_SLOT_BYTES
+from core.crc32c import CRC_FIELD_AT
+from core.crc32c import SLOT_BYTES as CRC_SLOT_BYTES
 from core.layout import offset_of, record
 from core.limits import LIMITS
 from core.messages import CRC_AT

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.journal import header as headers, witness
+from core.journal import header as headers
+from core.journal import witness
 from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.create import HINT_PLACE
 from core.journal.errors import Fault, JournalRefused

@@ -25,7 +25,8 @@ from core.records import (
     ORDER,
     SESSION,
 )
-from core.risk import counts, invariants as risk
+from core.risk import counts
+from core.risk import invariants as risk
 from core.rows import instrument_at
 from core.sequencer.state import State
 from core.sequencer.terms import derive
