@@ -14,17 +14,9 @@ from core.atomics import load_acquire, store_release
 from core.constants import GATEWAYS_MAX
 from core.jit import kernel
 from core.memory import view
-from core.shm import (
-    COUNTERS,
-    HEADER_BYTES,
-    Segment,
-)
-from core.shm import (
-    attach as attach_segment,
-)
-from core.shm import (
-    create as create_segment,
-)
+from core.shm import COUNTERS, HEADER_BYTES, Segment
+from core.shm import attach as attach_segment
+from core.shm import create as create_segment
 
 WORD_BYTES: Final = 8
 WORDS: Final = 1_024

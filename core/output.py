@@ -37,12 +37,8 @@ from core.shm import (
     SegmentError,
     check_capacity,
 )
-from core.shm import (
-    attach as attach_segment,
-)
-from core.shm import (
-    create as create_segment,
-)
+from core.shm import attach as attach_segment
+from core.shm import create as create_segment
 
 OUTPUT_PART: Final = "out"  # Of the name of the segment.
 OUTPUT_HEADER: Final = record(

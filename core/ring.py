@@ -37,12 +37,8 @@ from core.shm import (
     SegmentError,
     check_capacity,
 )
-from core.shm import (
-    attach as attach_segment,
-)
-from core.shm import (
-    create as create_segment,
-)
+from core.shm import attach as attach_segment
+from core.shm import create as create_segment
 
 RING: Final = record(
     "ring header; each line has one writer",

@@ -24,21 +24,9 @@ from core.jit import inlined, kernel
 from core.layout import offset_of, record
 from core.memory import pointer, view
 from core.messages import COMMAND
-from core.shm import (
-    HEADER_BYTES,
-    LINE_0,
-    LINE_BYTES,
-    STAGES,
-    Segment,
-    SegmentError,
-    check_capacity,
-)
-from core.shm import (
-    attach as attach_segment,
-)
-from core.shm import (
-    create as create_segment,
-)
+from core.shm import HEADER_BYTES, LINE_0, LINE_BYTES, STAGES, Segment, SegmentError, check_capacity
+from core.shm import attach as attach_segment
+from core.shm import create as create_segment
 
 Array = np.ndarray[Any, Any]
 
