@@ -96,6 +96,7 @@ class Placing:
         need, shared = self._checked_need(command, instrument, price, partner)
         self._check_room(command, instrument, partner)
         self.check_post_only(instrument, command.side, price, command.flags)
+        self.make_rows(command.account, instrument)
         self._accept(self._order(command, instrument, price, stop), need, shared, partner)
 
     # Checks.
@@ -261,7 +262,6 @@ class Placing:
         extras += int(partner is not None and not partner.has_extra)
         if extras:
             rows.need_extras(extras)
-        self.make_rows(command.account, instrument)
 
     def _rows_of(self, account: int, instrument: Instrument) -> list[tuple[int, int]]:
         return [(account, asset) for asset in (instrument.base, instrument.quote) if asset]

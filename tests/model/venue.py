@@ -3,6 +3,7 @@
 from tests.model.commands import BINARY, CLOSED, DAY, DELISTED, SETTLED
 from tests.model.events import Event, Rejected
 from tests.model.life import Life
+from tests.model.money import Position
 from tests.model.reference import check_kind, check_settings, terms_of
 from tests.model.state import Instrument, Statistics
 from tests.model.terms import PPM_MAX, multipliers, need_terms, tick_table
@@ -88,7 +89,7 @@ class Venue:
             raise Rejected("BOOK_NOT_EMPTY", 0, orders)
         if changes & (CHANGE_TICK | CHANGE_LOT):
             positions = self.view.ledger.of_instrument(row.number)
-            orders += sum(bool(position.net or position.is_due) for _, position in positions)
+            orders += sum(_is_used(position) for _, position in positions)
             if orders:
                 raise Rejected("BOOK_NOT_EMPTY", 0, orders)
 
@@ -117,8 +118,9 @@ class Venue:
         check_settings(changed)
         check_kind(changed)
         if changes & CHANGE_CLEARING:
-            due = any(p.is_due for _, p in self.view.ledger.of_instrument(row.number))
-            need_terms(not has_orders and not due)
+            positions = [p for _, p in self.view.ledger.of_instrument(row.number)]
+            need_terms(not has_orders and not any(p.is_due for p in positions))
+            need_terms(command.clearing_ns == 0 or not any(p.short for p in positions))
         return changed
 
     def _set_multipliers(self, row: Instrument) -> None:
@@ -128,3 +130,8 @@ class Venue:
         quote_scale = self.view.assets[row.quote].scale
         ticks, lots = (row.tick, row.tick_scale), (row.lot, row.lot_scale)
         row.mult, row.base_per_lot = multipliers(ticks, lots, base_scale, quote_scale)
+
+
+def _is_used(position: Position) -> bool:
+    """Whether the lots of a position must not become other lots."""
+    return bool(position.net or position.is_due or position.short or position.settled)

@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.driver import EngineDriver, NotFound, OrderRow
+from tests.model.audit import Audit
 from tests.model.commands import Command
 from tests.model.events import Event
 from tests.model.exchange import Exchange
-from tests.model.mirror import Mirror
 from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, PENDING, ROUTED, Order, Sizes
 from tests.model.strategies import Scenario
 
@@ -20,7 +20,7 @@ class Pair:
     def __init__(self, sizes: Sizes, *, risk: bool = True) -> None:
         self.twin = Exchange(sizes, risk=risk)
         self.engine = EngineDriver(sizes, risk=risk)
-        self.mirror = Mirror()
+        self.audit = Audit()
         self.commands: list[Command] = []
 
     def run(self, scenario: Scenario, count: int) -> None:
@@ -31,12 +31,11 @@ class Pair:
             command = scenario.next()
             events = self.twin.apply(command)
             scenario.learn(events)
+            self.audit.take(events)
             batch.append(command)
             expected.extend(events)
         self.commands.extend(batch)
         self.compare_events(expected, self.engine.apply(batch))
-        for event in expected:
-            self.mirror.take(event)
 
     def compare_events(self, expected: list[Event], got: list[Event]) -> None:
         """Equal to the last field, or the first command that differs is shown."""
@@ -95,7 +94,7 @@ class Pair:
         for side, is_sell in zip(rows, (False, True), strict=True):
             shown = [
                 (price, [(order.order_id, order.qty) for order in level])
-                for price, level in self.mirror.levels(instrument, is_sell=is_sell)
+                for price, level in self.audit.mirror.levels(instrument, is_sell=is_sell)
             ]
             assert shown == side, "the book built from events is another"
 

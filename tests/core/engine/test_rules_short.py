@@ -137,3 +137,13 @@ def test_switched_off_open_orders_go_on_and_new_ones_do_not(free: World) -> None
     assert " INSUFFICIENT_POSITION " in free.sell(ALICE, 1, 100)[0]
     assert free.buy(CAROL, 4, 100)[2].startswith("FILL alice #1")
     assert free.position(ALICE).net == -4
+
+
+def test_lots_stay_what_they_are_while_somebody_is_short(free: World) -> None:
+    free.sell(ALICE, 4, 100)
+    free.buy(BOB, 4, 100)
+    free.tell(Deposit(account=ALICE, asset=BTC, amount=4))
+    free.sell(BOB, 4, 100)
+    free.buy(CAROL, 4, 100)
+    assert free.update(512, lot=2)[0].startswith("COMMAND_REJECTED BOOK_NOT_EMPTY")
+    assert free.update(2048 | 4096, clearing_ns=10**9) == ["COMMAND_REJECTED TERMS leaves=12"]
