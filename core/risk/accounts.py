@@ -86,7 +86,7 @@ def room_for_position(state: Record, account: int, instrument: int) -> bool:
         return False
     terms = instrument_row(state, instrument)
     missing = 0
-    if find_balance(state, account, terms.base_asset) == 0:
+    if terms.base_asset != 0 and find_balance(state, account, terms.base_asset) == 0:
         missing += 1
     if find_balance(state, account, terms.quote_asset) == 0:
         missing += 1
@@ -107,7 +107,8 @@ def need_position(state: Record, account: int, instrument: int) -> int:
     position = position_row(state, row)
     position.account = account
     position.instrument = instrument
-    position.base_balance = need_balance(state, account, terms.base_asset)
+    if terms.base_asset != 0:
+        position.base_balance = need_balance(state, account, terms.base_asset)
     position.quote_balance = need_balance(state, account, terms.quote_asset)
     if account_row(state, account).special & SPECIAL_LIMITS != 0:
         position.limits = find_limits(state, account, instrument)

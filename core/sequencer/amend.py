@@ -20,8 +20,9 @@ from core.messages import (
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DRAFT_BYTES, INSTRUMENT_BAND, SPECIAL_LIMITS
-from core.risk import holds, limits, prices
+from core.records import DRAFT_BYTES, INSTRUMENT_BAND, INSTRUMENT_BINARY, SPECIAL_LIMITS
+from core.risk import binary, holds, limits, prices
+from core.risk.accounts import available
 from core.rows import (
     account_row,
     bookside_row,
@@ -46,7 +47,10 @@ from core.sequencer.finish import is_open, take_away
 from core.sequencer.form import place_2_at
 from core.sequencer.general import hold_now, rest_any, run_cascade, settle_rest
 from core.sequencer.match import reduce_open, sweep_any
+from core.sequencer.pairs import tell_pairs
 from core.sequencer.replacing import (
+    binary_hold,
+    move_binary,
     move_hold,
     new_hold,
     new_leaves,
@@ -120,7 +124,7 @@ def check_rest(state: Record, command: int, slot: int) -> int:
     if has_partner(state, slot):
         return PAIR
     reason = check_limits(state, slot, leaves)
-    if reason == 0 and state.risk != 0:
+    if reason == 0 and state.risk != 0 and not keeps_place(state, command, slot):
         terms = instrument_row(state, cold.instrument)
         reason = check_new_hold(state, terms, slot, leaves)
     return reason if reason != 0 else check_space(state, command, slot)
@@ -238,6 +242,11 @@ def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
     cold = cold_row(state, slot)
     if order.price == 0 and cold.side == BUY:
         return 0
+    if terms.special & INSTRUMENT_BINARY != 0:
+        more = binary_hold(state, slot, draft_of(state).price, leaves)
+        more -= holds.hold_of(terms, order, cold)
+        free = available(state, cold.account, terms.quote_asset)
+        return because(state, INSUFFICIENT_FUNDS, free, more) if more > max(free, 0) else 0
     need = new_hold(terms, cold.side, draft_of(state).price, leaves)
     more = need - holds.hold_of(terms, order, cold)
     free = holds.available_for(state, cold.account, cold.instrument, cold.side)
@@ -297,8 +306,8 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     old_price = order.price
     shown = order.shown
     price = draft_of(state).price
-    if state.risk != 0 and (order.price != 0 or cold.side == SELL):
-        move_hold(state, slot, price, leaves)
+    if state.risk != 0:
+        move_any_hold(state, slot, price, leaves)
     if state.limits_used != 0:
         limits.weigh(state, slot, -old_leaves)
     display = new_display(state, command, slot)
@@ -314,6 +323,8 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     event = replaced_from(state, slot, shown, held)
     event.price = old_price
     event.qty = old_leaves + order.cum
+    if state.paired != 0:
+        tell_pairs(state, slot)
     take_id(state, command, slot)
     order.price = old_price
     take_away(state, slot)
@@ -332,6 +343,22 @@ def replace_any(state: Record, command: int, slot: int) -> None:
         reason = sweep_any(state, slot)
         settle_rest(state, slot, reason, False, 1)  # noqa: FBT003
         run_cascade(state)
+
+
+@kernel
+def move_any_hold(state: Record, slot: int, price: int, leaves: int) -> None:
+    """From the old hold to the new one; a budget stays what it is."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    is_budget = order.price == 0 and cold.side == BUY
+    if terms.special & INSTRUMENT_BINARY != 0:
+        if not is_budget:
+            move_binary(state, slot, price, leaves)
+        elif cold.hold_lots > leaves:
+            binary.set_lots(state, terms, slot, leaves)
+    elif not is_budget:
+        move_hold(state, slot, price, leaves)
 
 
 @kernel
@@ -362,4 +389,6 @@ def keep_any(state: Record, command: int, slot: int, leaves: int) -> None:
     event = replaced(state, command, slot, PRIORITY_KEPT)
     event = replaced_from(state, slot, shown, hold_now(state, slot))
     event.qty = old_leaves + order.cum
+    if state.paired != 0:
+        tell_pairs(state, slot)
     take_id(state, command, slot)

@@ -39,8 +39,8 @@ from core.records import (
     INSTRUMENT_TICKS,
     SPECIAL_LIMITS,
 )
-from core.risk import holds, limits, prices, text
-from core.risk.accounts import find_position, room_for_position
+from core.risk import binary, holds, limits, prices, text
+from core.risk.accounts import available, find_position, room_for_position
 from core.rows import (
     account_row,
     bookside_row,
@@ -381,9 +381,10 @@ def check_money(state: Record, terms: Record, command: int) -> int:
     """What the order is to hold, and whether it is there."""
     place = place_at(command)
     mine = draft_of(state)
+    if terms.special & INSTRUMENT_BINARY != 0:
+        return check_binary(state, terms, command)
     free = holds.available_for(state, place.account, place.instrument, place.side)
     if place.side == SELL:
-        mine.lots = place.qty
         need = place.qty * terms.base_per_lot
         mine.shared = shared_with(state, mine.partner, SELL, need)
         need -= mine.shared
@@ -394,6 +395,53 @@ def check_money(state: Record, terms: Record, command: int) -> int:
     mine.shared = shared_with(state, mine.partner, BUY, mine.cash)
     need = mine.cash - mine.shared
     return because(state, INSUFFICIENT_FUNDS, free, need) if need > free else 0
+
+
+@kernel
+def check_binary(state: Record, terms: Record, command: int) -> int:
+    """Lots to close with, and cash for the rest."""
+    place = place_at(command)
+    mine = draft_of(state)
+    free = available(state, place.account, terms.quote_asset)
+    row = find_position(state, place.account, place.instrument)
+    can_close = binary.closable(position_row(state, row), place.side) if row != 0 else 0
+    mine.lots = min(place.qty, can_close)
+    opening = place.qty - mine.lots
+    if place.side == SELL or not orders.is_market_like(place.order_type):
+        mine.fee = binary.fee_part(terms, place.side, mine.price, place.qty)
+        mine.cash = binary.cash_of(terms, place.side, mine.price, opening) + mine.fee
+    else:
+        reason = binary_budget(state, terms, command, free)
+        if reason != 0:
+            return reason
+        mine.fee = mine.cash
+    if mine.cash > free:
+        return because(state, INSUFFICIENT_FUNDS, free, mine.cash)
+    return 0
+
+
+@kernel
+def binary_budget(state: Record, terms: Record, command: int, free: int) -> int:
+    """``budget`` of a BUY without a price."""
+    place = place_at(command)
+    mine = draft_of(state)
+    max_cost = place_2_at(command + SLOT_BYTES).max_cost if place.slots == 2 else 0
+    protection = place_2_at(command + SLOT_BYTES).protection_price if place.slots == 2 else 0
+    if max_cost != 0:
+        mine.cash = max_cost
+    elif not is_stop(place.order_type):
+        mine.cash = free
+        if free == 0 and mine.lots == 0:
+            return because(state, INSUFFICIENT_FUNDS, 0, 1)
+    elif protection != 0:
+        reason = check_notional(state, terms, protection, place.qty)
+        if reason != 0:
+            return reason
+        fee = binary.fee_part(terms, BUY, protection, place.qty)
+        mine.cash = binary.cash_of(terms, BUY, protection, place.qty - mine.lots) + fee
+    else:
+        mine.lots = 0  # It takes what there is when it is triggered.
+    return 0
 
 
 @kernel

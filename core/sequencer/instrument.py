@@ -49,6 +49,7 @@ from core.sequencer.terms import (
     are_shorts,
     derive,
     forget_prices,
+    is_payout,
     is_table,
     is_unit,
     more_at,
@@ -86,18 +87,23 @@ def create_instrument(state: Record, command: int) -> None:
         taken = text.find_name(state, text.INSTRUMENT_NAMES, command + CLIENT_ORDER_ID_AT)
         if taken != 0:
             reason = because(state, NAME_TAKEN, taken, 0)
-        elif not is_asset(state, new.base_asset) or not is_asset(state, new.quote_asset):
+        elif not is_asset(state, new.quote_asset):
+            reason = UNKNOWN_ASSET
+        elif new.instrument_type == SPOT and not is_asset(state, new.base_asset):
             reason = UNKNOWN_ASSET
     multiplier = 0
     base_per_lot = 0
     if reason == 0:
         reason = TERMS if not sound(command) else 0
     if reason == 0:
-        base_scale = asset_row(state, new.base_asset).scale
         quote_scale = asset_row(state, new.quote_asset).scale
         multiplier = scaled(new.tick * new.lot, quote_scale - new.tick_scale - new.lot_scale)
-        base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
-        if multiplier == 0 or base_per_lot == 0:
+        if new.instrument_type == SPOT:
+            base_scale = asset_row(state, new.base_asset).scale
+            base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
+        if multiplier == 0 or (base_per_lot == 0 and new.instrument_type == SPOT):
+            reason = TERMS
+        elif new.instrument_type == BINARY and not is_payout(new.payout, multiplier):
             reason = TERMS
         elif state.instruments_used == state.instruments_max:
             reason = because(state, CAPACITY, state.instruments_max, state.instruments_used)
@@ -125,7 +131,7 @@ def instrument_form(command: int) -> int:
     phase = more_at(command + SLOT_BYTES).phase
     if not PHASE_PRE_OPEN <= phase <= PHASE_DELISTED:
         return MALFORMED
-    if new.instrument_type != SPOT or new.matching != MATCHED_HERE:
+    if new.matching != MATCHED_HERE:
         return NOT_SUPPORTED
     begins = phase in (PHASE_OPEN, PHASE_HALTED, PHASE_POST_ONLY, PHASE_CLOSED)
     return 0 if begins else NOT_SUPPORTED
@@ -150,6 +156,8 @@ def sound(command: int) -> bool:
     new = new_instrument_at(command)
     more = more_at(command + SLOT_BYTES)
     if new.base_asset == new.quote_asset:
+        return False
+    if new.instrument_type == BINARY and (new.base_asset != 0 or new.matching != MATCHED_HERE):
         return False
     if not is_unit(new.tick, new.tick_scale) or not is_unit(new.lot, new.lot_scale):
         return False
@@ -187,6 +195,7 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     terms.fees_balance = asset_row(state, new.quote_asset).fees_balance
     terms.tick = new.tick
     terms.lot = new.lot
+    terms.payout = new.payout if new.instrument_type == BINARY else 0
     terms.short_ppm = more.short_ppm
     terms.clearing_ns = more.clearing_ns
     take_bounds(terms, command + SLOT_BYTES, BOUNDS)
@@ -298,7 +307,7 @@ def check_update(state: Record, command: int) -> int:
             left = count + count_positions(state, change.instrument)
             if left != 0:
                 return because(state, BOOK_NOT_EMPTY, 0, left)
-        is_idle = count == 0 and terms.clearing == 0 and terms.due_first == 0
+        is_idle = count == 0 and terms.clearing == 0
         if change.changes & CHANGE_CLEARING != 0 and not is_idle:
             return TERMS
     return 0 if fits_changes(state, command) else TERMS
@@ -310,7 +319,7 @@ def count_positions(state: Record, instrument: int) -> int:
     count = 0
     for row in range(1, state.positions_used + 1):
         position = position_row(state, row)
-        used = (position.net | position.due_base | position.due_quote) != 0
+        used = (position.net | position.due_bought | position.due_sold) != 0
         if position.instrument == instrument and used:
             count += 1
     return count
@@ -354,7 +363,7 @@ def fits_units(state: Record, command: int) -> bool:
     if multiplier == 0:
         return False
     if terms.instrument_type == BINARY:
-        return terms.payout % multiplier == 0 and terms.payout // multiplier > 1
+        return is_payout(terms.payout, multiplier)
     return new_base_per_lot(state, command) != 0
 
 

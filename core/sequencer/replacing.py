@@ -15,7 +15,7 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.records import COLD_CLIENT_ORDER_ID_AT
-from core.risk import holds, text
+from core.risk import binary, holds, text
 from core.risk.ids import no_longer_current
 from core.rows import cold_row, instrument_row, order_row, position_row
 from core.sequencer.admit import place_at, replace_at
@@ -67,6 +67,37 @@ def new_leaves(state: Record, replace: Record, slot: int) -> int:
     if replace.qty_basis == QTY_LEAVES:
         return replace.qty  # type: ignore[no-any-return]
     return replace.qty - order.cum  # type: ignore[no-any-return]
+
+
+@kernel
+def closing_lots(state: Record, slot: int, leaves: int) -> int:
+    """BINARY: how many lots an order of ``leaves`` lots closes with, if it may choose anew."""
+    cold = cold_row(state, slot)
+    position = position_row(state, cold.position)
+    return min(leaves, cold.hold_lots + binary.closable(position, cold.side))  # type: ignore[no-any-return]
+
+
+@kernel
+def binary_hold(state: Record, slot: int, price: int, leaves: int) -> int:
+    """``new_hold`` of a BINARY."""
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    opening = leaves - closing_lots(state, slot, leaves)
+    cash = binary.cash_of(terms, cold.side, price, opening)
+    return cash + binary.fee_part(terms, cold.side, price, leaves)  # type: ignore[no-any-return]
+
+
+@kernel
+def move_binary(state: Record, slot: int, price: int, leaves: int) -> None:
+    """``move_hold`` of a BINARY."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    before = binary.hold_of(terms, order, cold)
+    after = binary_hold(state, slot, price, leaves)
+    binary.move_cash(state, position_row(state, cold.position), after - before)
+    binary.set_lots(state, terms, slot, closing_lots(state, slot, leaves))
+    cold.hold_fee = binary.fee_part(terms, cold.side, price, leaves)
 
 
 @inlined
