@@ -94,6 +94,16 @@ def room_for_position(state: Record, account: int, instrument: int) -> bool:
 
 
 @kernel
+def rows_missing(state: Record, account: int, instrument: int) -> tuple[int, int]:
+    """How many positions and balances ``need_position`` would make."""
+    if find_position(state, account, instrument) != 0:
+        return 0, 0
+    terms = instrument_row(state, instrument)
+    base = int(find_balance(state, account, terms.base_asset) == 0)
+    return 1, base + int(find_balance(state, account, terms.quote_asset) == 0)
+
+
+@kernel
 def need_position(state: Record, account: int, instrument: int) -> int:
     """Row of (account, instrument), made with both its balances if there is none; the caller
     has asked ``room_for_position``."""

@@ -55,6 +55,7 @@ from core.sequencer.presence import close_session, lose_gateway, open_session, s
 from core.sequencer.reference import create_account, create_asset, move_money
 from core.sequencer.replace import replace_order
 from core.sequencer.settlement import settle_instrument
+from core.sequencer.trades import undo_trade
 from core.sequencer.transfer import transfer
 
 ENGINE_VERSION: Final = 2
@@ -140,6 +141,8 @@ def apply_other(state: Record, command: int) -> None:
         update_instrument(state, command)
     elif kind == TRANSFER:
         transfer(state, command)
+    elif kind in (BUST_TRADE, CORRECT_TRADE):
+        undo_trade(state, command)
     elif kind == SETTLE_INSTRUMENT:
         settle_instrument(state, command)
     else:
@@ -172,8 +175,7 @@ def oversee(state: Record, command: int) -> None:
 def is_kept(kind: int) -> bool:
     """A kind that has its number, but not its feature yet."""
     return (
-        kind in (BUST_TRADE, CORRECT_TRADE)
-        or OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
+        OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
 
@@ -201,7 +203,7 @@ def is_known(kind: int) -> bool:
         or CREATE_ASSET <= kind <= SETTLE_INSTRUMENT
         or CREATE_ACCOUNT <= kind <= SET_LIMITS
         or SESSION_OPENED <= kind <= DEAD_MAN
-        or kind == TIME
+        or TIME <= kind <= CORRECT_TRADE
     )
 
 
