@@ -8,7 +8,7 @@ from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY
 from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY
-from core.risk import binary
+from core.risk import binary, short
 from core.risk.accounts import available, find_position
 from core.risk.money import ppm_up
 from core.rows import balance_row, instrument_row, position_row
@@ -35,6 +35,8 @@ def hold_of_money(terms: Record, order: Record, cold: Record) -> int:
     stay_apart()
     if terms.special & INSTRUMENT_BINARY != 0:
         return binary.hold_of(terms, order, cold)  # type: ignore[no-any-return]
+    if cold.side != BUY:
+        return short.hold_of(terms, order, cold)  # type: ignore[no-any-return]
     return plain_hold_of(terms, order, cold)
 
 
@@ -84,6 +86,8 @@ def release_money(state: Record, terms: Record, order: Record, cold: Record, sha
     stay_apart()
     if terms.special & INSTRUMENT_BINARY != 0:
         binary.release(state, terms, order, cold)
+    elif cold.side != BUY:
+        short.release(state, terms, order, cold, shared)
     else:
         plain_release(state, terms, order, cold, shared)
 
@@ -114,6 +118,8 @@ def shrink_money(state: Record, terms: Record, order: Record, cold: Record, leav
     stay_apart()
     if terms.special & INSTRUMENT_BINARY != 0:
         binary.shrink(state, terms, order, cold, leaves)
+    elif cold.side != BUY:
+        short.shrink(state, terms, order, cold, leaves)
     else:
         plain_shrink(state, terms, order, cold, leaves)
 

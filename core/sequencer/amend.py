@@ -20,8 +20,14 @@ from core.messages import (
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DRAFT_BYTES, INSTRUMENT_BAND, INSTRUMENT_BINARY, SPECIAL_LIMITS
-from core.risk import binary, holds, limits, prices
+from core.records import (
+    DRAFT_BYTES,
+    INSTRUMENT_BAND,
+    INSTRUMENT_BINARY,
+    INSTRUMENT_SHORT,
+    SPECIAL_LIMITS,
+)
+from core.risk import binary, holds, limits, prices, short
 from core.risk.accounts import available
 from core.rows import (
     account_row,
@@ -31,6 +37,7 @@ from core.rows import (
     instrument_row,
     level_row,
     order_row,
+    position_row,
 )
 from core.sequencer.admit import because, replace_at
 from core.sequencer.change import has_partner
@@ -52,11 +59,14 @@ from core.sequencer.replacing import (
     binary_hold,
     move_binary,
     move_hold,
+    move_short,
     new_hold,
     new_leaves,
     new_price,
     replaced,
     replaced_from,
+    short_cash,
+    short_lots,
     take_id,
 )
 
@@ -69,8 +79,10 @@ PAIR: Final = Reason.PAIR.value
 REDUCE_ONLY_REASON: Final = Reason.REDUCE_ONLY.value
 PHASE: Final = Reason.PHASE.value
 POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
+PRICE_MISSING: Final = Reason.PRICE_MISSING.value
 PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
 PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
+SHORT_LIMIT: Final = Reason.SHORT_LIMIT.value
 TERMS: Final = Reason.TERMS.value
 TOO_LATE: Final = Reason.TOO_LATE.value
 QTY_MOST: Final = (1 << 63) - 1
@@ -247,6 +259,8 @@ def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
         more -= holds.hold_of(terms, order, cold)
         free = available(state, cold.account, terms.quote_asset)
         return because(state, INSUFFICIENT_FUNDS, free, more) if more > max(free, 0) else 0
+    if terms.special & INSTRUMENT_SHORT != 0 and cold.side == SELL:
+        return check_new_short(state, terms, slot, leaves)
     need = new_hold(terms, cold.side, draft_of(state).price, leaves)
     more = need - holds.hold_of(terms, order, cold)
     free = holds.available_for(state, cold.account, cold.instrument, cold.side)
@@ -254,6 +268,31 @@ def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
         return 0
     reason = INSUFFICIENT_FUNDS if cold.side == BUY else INSUFFICIENT_POSITION
     return because(state, reason, free, more)
+
+
+@kernel
+def check_new_short(state: Record, terms: Record, slot: int, leaves: int) -> int:
+    """``check_new_hold`` of a SELL that may be short."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    lots = short_lots(state, slot, leaves)
+    if lots == 0:
+        return 0
+    most = short.most_short(state, cold.account, cold.instrument)
+    if most == 0:
+        more = leaves * terms.base_per_lot - holds.hold_of(terms, order, cold)
+        free = available(state, cold.account, terms.base_asset)
+        return because(state, INSUFFICIENT_POSITION, free, more)
+    position = position_row(state, cold.position)
+    total = lots + position.short + position.shorting - cold.hold_lots
+    if total > most:
+        return because(state, SHORT_LIMIT, most, total)
+    price = draft_of(state).price
+    if price == 0 and terms.last_price == 0:
+        return PRICE_MISSING
+    more = short_cash(state, slot, price, lots) - cold.short_cash
+    free = available(state, cold.account, terms.quote_asset)
+    return because(state, INSUFFICIENT_FUNDS, free, more) if more > max(free, 0) else 0
 
 
 @kernel
@@ -357,6 +396,8 @@ def move_any_hold(state: Record, slot: int, price: int, leaves: int) -> None:
             move_binary(state, slot, price, leaves)
         elif cold.hold_lots > leaves:
             binary.set_lots(state, terms, slot, leaves)
+    elif terms.special & INSTRUMENT_SHORT != 0 and cold.side == SELL:
+        move_short(state, slot, price, leaves)
     elif not is_budget:
         move_hold(state, slot, price, leaves)
 

@@ -11,6 +11,7 @@ from core.jit import inlined, kernel, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, fill
 from core.messages import (
+    BINARY,
     BUY,
     DAY,
     FOK,
@@ -35,11 +36,10 @@ from core.records import (
     DRAFT_BYTES,
     INSTRUMENT_BAND,
     INSTRUMENT_BINARY,
-    INSTRUMENT_SHORT,
     INSTRUMENT_TICKS,
     SPECIAL_LIMITS,
 )
-from core.risk import binary, holds, limits, prices, text
+from core.risk import binary, holds, limits, prices, short, text
 from core.risk.accounts import available, find_position, room_for_position
 from core.rows import (
     account_row,
@@ -71,6 +71,7 @@ PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
 PRICE_OFF_TICK: Final = Reason.PRICE_OFF_TICK.value
 PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
 REDUCE_ONLY_REASON: Final = Reason.REDUCE_ONLY.value
+SHORT_LIMIT: Final = Reason.SHORT_LIMIT.value
 STOP_PRICE: Final = Reason.STOP_PRICE.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
@@ -386,6 +387,10 @@ def check_money(state: Record, terms: Record, command: int) -> int:
     free = holds.available_for(state, place.account, place.instrument, place.side)
     if place.side == SELL:
         need = place.qty * terms.base_per_lot
+        if terms.short_ppm != 0 and need > free:
+            most = short.most_short(state, place.account, place.instrument)
+            if most != 0:
+                return check_short(state, terms, command, most)
         mine.shared = shared_with(state, mine.partner, SELL, need)
         need -= mine.shared
         return because(state, INSUFFICIENT_POSITION, free, need) if need > free else 0
@@ -395,6 +400,32 @@ def check_money(state: Record, terms: Record, command: int) -> int:
     mine.shared = shared_with(state, mine.partner, BUY, mine.cash)
     need = mine.cash - mine.shared
     return because(state, INSUFFICIENT_FUNDS, free, need) if need > free else 0
+
+
+@kernel
+def check_short(state: Record, terms: Record, command: int, most: int) -> int:
+    """A SELL of more than there is: its limit, and cash for what is short."""
+    place = place_at(command)
+    mine = draft_of(state)
+    free = holds.available_for(state, place.account, place.instrument, SELL)
+    lots = place.qty - free // terms.base_per_lot
+    row = find_position(state, place.account, place.instrument)
+    others = 0
+    if row != 0:
+        position = position_row(state, row)
+        others = position.short + position.shorting
+    if lots + others > most:
+        return because(state, SHORT_LIMIT, most, lots + others)
+    price = mine.price if mine.price != 0 else terms.last_price
+    if price == 0:
+        return PRICE_MISSING
+    cash = short.cash_for(terms, price, lots)
+    quote = available(state, place.account, terms.quote_asset)
+    if cash > quote:
+        return because(state, INSUFFICIENT_FUNDS, quote, cash)
+    mine.lots = lots
+    mine.short_cash = cash
+    return 0
 
 
 @kernel
@@ -478,7 +509,7 @@ def shared_with(state: Record, partner: int, side: int, need: int) -> int:
     order = order_row(state, partner)
     cold = cold_row(state, partner)
     terms = instrument_row(state, cold.instrument)
-    if terms.special & (INSTRUMENT_BINARY | INSTRUMENT_SHORT) != 0:
+    if terms.instrument_type == BINARY or terms.short_ppm != 0:
         return 0
     return min(need, holds.hold_of(terms, order, cold))
 

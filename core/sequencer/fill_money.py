@@ -1,12 +1,12 @@
 """One fill in an instrument whose money is not plain SPOT; ``fill.match_pair`` is the same for
 all others."""
 
-from core.book import orders
+from core.book import deadlines, orders
 from core.jit import kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY, MAKER, STATUS_FILLED
-from core.records import INSTRUMENT_BINARY
-from core.risk import binary, limits, settle
+from core.records import DUE_CLEARING, INSTRUMENT_BINARY, INSTRUMENT_CLEARED
+from core.risk import binary, clearing, limits, settle, short
 from core.rows import balance_row, cold_row, order_row
 from core.sequencer.fill import count_trade, write_fill
 from core.sequencer.life import end_open
@@ -44,6 +44,8 @@ def match_money(state: Record, terms: Record, slot: int, maker_slot: int, fill: 
     if state.limits_used != 0:
         limits.count_fill(state, slot, fill)
         limits.count_fill(state, maker_slot, fill)
+    if terms.special & INSTRUMENT_CLEARED != 0 and terms.clearing == 0:
+        set_clearing(state, terms, cold.instrument)
     count_trade(state, terms, price, fill, notional)
     state.trades += 1
     state.traded_qty += fill
@@ -61,10 +63,34 @@ def fees_of(
     taker_fee = charge(state, terms, slot, terms.taker_ppm, price, fill)
     maker_fee = charge(state, terms, maker_slot, terms.maker_ppm, price, fill)
     fees = balance_row(state, terms.fees_balance)
+    if terms.special & INSTRUMENT_CLEARED != 0:
+        return due_fees(state, terms, taker_fee, maker_fee, notional)
     fees.available += taker_fee + maker_fee
     taker_fee -= settle.rebate(fees, terms.taker_ppm, notional)
     maker_fee -= settle.rebate(fees, terms.maker_ppm, notional)
     return taker_fee, maker_fee
+
+
+@kernel
+def due_fees(
+    state: Record, terms: Record, taker_fee: int, maker_fee: int, notional: int
+) -> tuple[int, int]:
+    """Fees wait for the clearing; what rebates will need is held until then."""
+    fees = balance_row(state, terms.fees_balance)
+    terms.due_fees += taker_fee + maker_fee
+    taker_rebate = settle.rebate(fees, terms.taker_ppm, notional)
+    maker_rebate = settle.rebate(fees, terms.maker_ppm, notional)
+    fees.held += taker_rebate + maker_rebate
+    terms.due_rebates += taker_rebate + maker_rebate
+    return taker_fee - taker_rebate, maker_fee - maker_rebate
+
+
+@kernel
+def set_clearing(state: Record, terms: Record, instrument: int) -> None:
+    """The first trade after a clearing sets the time of the next one."""
+    period = terms.clearing_ns
+    due_ns = (state.timestamp_ns // period + 1) * period
+    deadlines.add(state, due_ns, DUE_CLEARING, instrument)
 
 
 @kernel
@@ -80,4 +106,15 @@ def charge(state: Record, terms: Record, slot: int, ppm: int, price: int, fill: 
 @kernel
 def settle_side(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """Money and position of one side."""
-    binary.settle(state, terms, slot, fill, price, fee)
+    is_buyer = cold_row(state, slot).side == BUY
+    if terms.special & INSTRUMENT_BINARY != 0:
+        binary.settle(state, terms, slot, fill, price, fee)
+    elif terms.special & INSTRUMENT_CLEARED != 0:
+        if is_buyer:
+            clearing.buyer_owes(state, terms, slot, fill, price, fee)
+        else:
+            clearing.seller_owes(state, terms, slot, fill, price, fee)
+    elif is_buyer:
+        short.receive(state, terms, slot, fill, price, fee)
+    else:
+        short.deliver(state, terms, slot, fill, price, fee)

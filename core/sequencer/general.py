@@ -31,7 +31,7 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.records import DUE_ORDER, EXTRA, INSTRUMENT_BINARY
-from core.risk import binary, holds, limits
+from core.risk import binary, holds, limits, short
 from core.risk.accounts import available, need_position
 from core.rows import (
     bookside_row,
@@ -149,8 +149,11 @@ def hold_drafted(state: Record, place: Record, row: int) -> int:
         binary.take_lots(position, place.side, mine.lots)
         return mine.cash  # type: ignore[no-any-return]
     if place.side == SELL:
-        amount = place.qty * instrument_row(state, place.instrument).base_per_lot - mine.shared
+        own = place.qty - mine.lots
+        amount = own * instrument_row(state, place.instrument).base_per_lot - mine.shared
         position.held += place.qty
+        if mine.lots != 0:
+            short.take(state, position, 0, mine.lots, mine.short_cash)
     else:
         amount = mine.cash - mine.shared
     holds.move(state, position, place.side, amount)

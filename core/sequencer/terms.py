@@ -213,7 +213,8 @@ def derive(terms: Record) -> None:
         special |= INSTRUMENT_BAND
     if terms.max_age_ns != 0:
         special |= INSTRUMENT_AGE
-    if terms.short_ppm != 0:
+    # Once there were short sales, there may be some left when no new ones are allowed.
+    if terms.short_ppm != 0 or terms.special & INSTRUMENT_SHORT != 0:
         special |= INSTRUMENT_SHORT
     if terms.clearing_ns != 0:
         special |= INSTRUMENT_CLEARED
