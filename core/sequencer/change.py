@@ -187,12 +187,18 @@ def reduce_order(state: Record, command: int) -> None:
     if state.limits_used != 0:
         limits.count_message(state, reduction.account)
     acknowledge(state, command, slot)
-    if reduction.qty >= order_row(state, slot).leaves:
+    reduce_or_cancel(state, slot, reduction.qty)
+
+
+@kernel
+def reduce_or_cancel(state: Record, slot: int, qty: int) -> None:
+    """Less of an open order by ``qty``, or its end."""
+    if qty >= order_row(state, slot).leaves:
         cancel_open(state, slot, REDUCED_TO_ZERO)
         return
-    reduce_open(state, slot, reduction.qty)
+    reduce_open(state, slot, qty)
     event = resting_event(state, ORDER_REDUCED, 0, order_row(state, slot), cold_row(state, slot))
-    event.qty = reduction.qty
+    event.qty = qty
     if state.paired != 0:
         tell_pairs(state, slot)
 

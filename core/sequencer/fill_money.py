@@ -54,9 +54,7 @@ def match_money(state: Record, terms: Record, slot: int, maker_slot: int, fill: 
 
 
 @kernel
-def fees_of(
-    state: Record, terms: Record, slot: int, maker_slot: int, fill: int
-) -> tuple[int, int]:
+def fees_of(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -> tuple[int, int]:
     """Fees of taker and maker, negative for a rebate, moved at the fees account."""
     price = order_row(state, maker_slot).price
     notional = price * fill * terms.multiplier

@@ -87,9 +87,7 @@ def create_instrument(state: Record, command: int) -> None:
         taken = text.find_name(state, text.INSTRUMENT_NAMES, command + CLIENT_ORDER_ID_AT)
         if taken != 0:
             reason = because(state, NAME_TAKEN, taken, 0)
-        elif not is_asset(state, new.quote_asset):
-            reason = UNKNOWN_ASSET
-        elif new.instrument_type == SPOT and not is_asset(state, new.base_asset):
+        elif not are_assets(state, new):
             reason = UNKNOWN_ASSET
     multiplier = 0
     base_per_lot = 0
@@ -101,9 +99,10 @@ def create_instrument(state: Record, command: int) -> None:
         if new.instrument_type == SPOT:
             base_scale = asset_row(state, new.base_asset).scale
             base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
-        if multiplier == 0 or (base_per_lot == 0 and new.instrument_type == SPOT):
-            reason = TERMS
-        elif new.instrument_type == BINARY and not is_payout(new.payout, multiplier):
+            is_whole = base_per_lot != 0
+        else:
+            is_whole = multiplier != 0 and is_payout(new.payout, multiplier)
+        if multiplier == 0 or not is_whole:
             reason = TERMS
         elif state.instruments_used == state.instruments_max:
             reason = because(state, CAPACITY, state.instruments_max, state.instruments_used)
@@ -117,6 +116,13 @@ def create_instrument(state: Record, command: int) -> None:
 @kernel
 def is_asset(state: Record, asset: int) -> bool:
     return 0 < asset <= state.assets_used
+
+
+@kernel
+def are_assets(state: Record, new: Record) -> bool:
+    """A BINARY has no base asset."""
+    has_base = new.instrument_type != SPOT or is_asset(state, new.base_asset)
+    return has_base and is_asset(state, new.quote_asset)
 
 
 @kernel
