@@ -16,7 +16,9 @@ from core.messages import (
     ASSET_CREATED,
     INSTRUMENT_CREATED,
     INSTRUMENT_REPLY,
+    INSTRUMENT_SETTLED,
     INSTRUMENT_TERMS,
+    INSTRUMENT_UPDATED,
     NAME_REPLY,
     QUERY,
     QUERY_ASSETS,
@@ -27,7 +29,13 @@ from core.messages import (
 
 Query = Callable[[bytes, float], Awaitable["np.ndarray[Any, Any]"]]
 
-REFERENCE_EVENTS: Final = (ASSET_CREATED, INSTRUMENT_CREATED, INSTRUMENT_TERMS)
+REFERENCE_EVENTS: Final = (
+    ASSET_CREATED,
+    INSTRUMENT_CREATED,
+    INSTRUMENT_TERMS,
+    INSTRUMENT_UPDATED,
+    INSTRUMENT_SETTLED,
+)
 PAGE: Final = 64
 TYPES: Final = {1: "spot", 2: "binary"}
 PHASES: Final = {

@@ -72,8 +72,9 @@ QUERY_SESSION: Final = 137
 QUERY_FEES: Final = 138  # Balances of the fees account.
 QUERY_STATE: Final = 139  # NAME_REPLY: id = sequence, name = the state hash, 32 hex digits.
 QUERY_STATS: Final = 140  # STATS_REPLY: an instrument's day.
-QUERY_TEST_ORDER: Final = 141  # A PLACE_ORDER of this kind: what would become of it, and its hold.
+QUERY_TEST_ORDER: Final = 141  # TEST_REPLY: a PLACE_ORDER of this kind, 1 or 2 slots.
 QUERY_LIMITS: Final = 142  # LIMITS_REPLY: of an account, or in an instrument.
+QUERY_LAST: Final = 142
 
 # Order terms.
 BUY: Final = 1
@@ -688,7 +689,73 @@ INSTRUMENT_REPLY: Final = record(
         ("last_price", "<i8"),
         ("symbol", "u1", (NAME_BYTES,)),
         ("reserved_2", "<i4"),
-        ("reserved_3", "u1", (72,)),
+        ("price_min", "<i8"),
+        ("price_max", "<i8"),
+        ("band_ppm", "<i8"),
+        ("reference_price", "<i8"),
+        ("max_age_ns", "<i8"),
+        ("day_end_ns", "<i8"),
+        ("short_ppm", "<i8"),
+        ("clearing_ns", "<i8"),
+        ("reserved_3", "<i8"),
+    ],
+)
+
+STATS_REPLY: Final = record(
+    "reply with the statistics of one instrument",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,
+        ("id", "<i8"),
+        ("last_price", "<i8"),
+        ("day", "<i8"),  # Number of the day of the newest trade; all of ``day_*`` is of that day.
+        ("day_ends_ns", "<i8"),  # 0: nothing was traded yet.
+        ("day_open", "<i8"),
+        ("day_high", "<i8"),
+        ("day_low", "<i8"),
+        ("day_volume", "<i8"),  # Lots.
+        ("day_notional", "<i8"),  # Quote units: VWAP = notional / volume.
+        ("day_trades", "<i8"),
+        ("volume", "<i8"),  # Of all time.
+        ("notional", "<i8"),
+        ("trades", "<i8"),
+        ("reserved", "<i8", (15,)),
+    ],
+)
+
+LIMITS_REPLY: Final = record(
+    "reply with the limits of an account (instrument 0), or of it in one instrument; no limits: "
+    "count 0",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,
+        ("account", "<i4"),
+        ("instrument", "<i4"),
+        *((name, "<i8") for name in LIMIT_FIELDS),
+        # What counts against them now.
+        ("open_orders", "<i8"),
+        ("exposure", "<i8"),  # A sum that does not fit a word is told as 2^63 - 1.
+        ("levels", "<i8"),
+        ("in_second", "<i8"),  # Orders of the second of the newest command.
+        ("messages", "<i8"),  # Of its day.
+        ("fills", "<i8"),
+        ("buying", "<i8"),  # Lots of open orders in the instrument.
+        ("selling", "<i8"),
+        ("reserved", "<i8", (9,)),
+    ],
+)
+
+TEST_REPLY: Final = record(
+    "reply with what would become of an order",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,  # reason: why it would be rejected.
+        ("limit", "<i8"),
+        ("value", "<i8"),
+        ("price", "<i8"),  # As it would slide.
+        ("stop_price", "<i8"),
+        ("hold", "<i8"),  # As ``cum`` of ORDER_ACCEPTED.
+        ("reserved", "<i8", (23,)),
     ],
 )
 

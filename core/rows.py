@@ -184,6 +184,12 @@ def limit_row(state: Record, row: int) -> Record:
 
 
 @inlined
+def draft_of(state: Record) -> Record:
+    """Where the checks of an order leave what they found out."""
+    return draft_at(state.draft)
+
+
+@inlined
 def id_record_row(state: Record, row: int) -> Record:
     if VERIFY:
         assert 0 < row <= state.ids_used

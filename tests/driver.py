@@ -65,7 +65,8 @@ class NotFound(LookupError):
 
 def limits_of(sizes: Sizes) -> Limits:
     """The twin's sizes as the engine's limits."""
-    return Limits(**sizes._asdict(), workflows_max=64, extras_max=64)
+    known = {name: value for name, value in sizes._asdict().items() if name in Limits._fields}
+    return Limits(**known, workflows_max=64)
 
 
 class EngineDriver:

@@ -81,6 +81,15 @@ def drop_refilled(state: Record) -> None:
 
 
 @kernel
+def is_full(state: Record) -> bool:
+    """Are all pages taken and none of them empty?  Looks, and changes nothing."""
+    for page in range(1, state.pages_used + 1):
+        if page_row(state, page).bitmap == 0:
+            return False
+    return state.pages_used == state.pages_max  # type: ignore[no-any-return]
+
+
+@kernel
 def take_page(state: Record, bookside: int, key: int) -> int:
     """A page for a key that has none; the caller has asked ``has_room``."""
     stay_apart()

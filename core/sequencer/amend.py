@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import extras, levels, orders, stops
 from core.constants import SLOT_BYTES
-from core.jit import kernel, stay_apart
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, address_of, fill
 from core.messages import (
     BUY,
@@ -33,6 +33,7 @@ from core.rows import (
     account_row,
     bookside_row,
     cold_row,
+    draft_of,
     extra_row,
     instrument_row,
     level_row,
@@ -42,14 +43,7 @@ from core.rows import (
 from core.sequencer.admit import because, replace_at
 from core.sequencer.change import has_partner
 from core.sequencer.checks import check_notional, check_qty
-from core.sequencer.draft import (
-    best_opposite,
-    check_limit_price,
-    check_stop_price,
-    draft_of,
-    off_tick,
-    reducible,
-)
+from core.sequencer.draft import best_opposite, check_band, check_stop_price, off_tick, reducible
 from core.sequencer.finish import is_open, take_away
 from core.sequencer.form import place_2_at
 from core.sequencer.general import hold_now, rest_any, run_cascade, settle_rest
@@ -133,6 +127,8 @@ def check_rest(state: Record, command: int, slot: int) -> int:
     waits = cold.status == STATUS_PENDING
     if display != 0 and (waits or display > leaves):
         return because(state, DISPLAY_QTY, leaves, display)
+    if new_stop(command) != 0 and not waits:
+        return TERMS
     if has_partner(state, slot):
         return PAIR
     reason = check_limits(state, slot, leaves)
@@ -200,9 +196,9 @@ def check_new_price(state: Record, terms: Record, command: int, slot: int) -> in
     cold = cold_row(state, slot)
     mine = draft_of(state)
     mine.price = new_price(state, replace, slot)
-    if order.price == 0:
-        return PRICE_NOT_ALLOWED if replace.price != 0 else 0
-    reason = check_limit_price(state, terms, mine.price)
+    reason = PRICE_NOT_ALLOWED if order.price == 0 and replace.price != 0 else 0
+    if reason == 0:
+        reason = check_numbers(state, terms, mine.price, new_stop(command))
     if reason != 0 or cold.status == STATUS_PENDING:
         return reason
     bookside = orders.other_bookside(cold.instrument, cold.side)
@@ -220,6 +216,27 @@ def check_new_price(state: Record, terms: Record, command: int, slot: int) -> in
     return 0
 
 
+@inlined
+def new_stop(command: int) -> int:
+    """The stop price that is asked for; 0: none."""
+    if replace_at(command).slots == 1:
+        return 0
+    return place_2_at(command + SLOT_BYTES).stop_price  # type: ignore[no-any-return]
+
+
+@kernel
+def check_numbers(state: Record, terms: Record, price: int, stop: int) -> int:
+    """Limit and stop price, 0 where there is none: on their steps, then within bounds."""
+    reason = off_tick(state, terms, price)
+    if reason == 0:
+        reason = off_tick(state, terms, stop)
+    if reason == 0 and price != 0:
+        reason = check_band(state, terms, price)
+    if reason == 0 and stop > terms.price_limit:
+        reason = because(state, PRICE_OUT_OF_BAND, terms.price_limit, stop)
+    return reason
+
+
 @kernel
 def fits_band(state: Record, terms: Record, price: int) -> bool:
     if price > terms.price_limit:
@@ -233,18 +250,11 @@ def check_new_stop(state: Record, terms: Record, command: int, slot: int) -> int
     cold = cold_row(state, slot)
     mine = draft_of(state)
     mine.stop_price = extra_row(state, order.extra).stop_price if order.extra != 0 else 0
-    if replace_at(command).slots == 1:
+    stop = new_stop(command)
+    if stop == 0 or cold.status != STATUS_PENDING:
         return 0
-    stop = place_2_at(command + SLOT_BYTES).stop_price
-    if stop == 0:
-        return 0
-    if cold.status != STATUS_PENDING:
-        return TERMS
     mine.stop_price = stop
-    reason = off_tick(state, terms, stop)
-    if reason == 0 and stop > terms.price_limit:
-        reason = because(state, PRICE_OUT_OF_BAND, terms.price_limit, stop)
-    return reason if reason != 0 else check_stop_price(state, cold.side, stop, terms.last_price)
+    return check_stop_price(state, cold.side, stop, terms.last_price)
 
 
 @kernel

@@ -7,7 +7,6 @@ from core.constants import DUE_MAX
 from core.jit import kernel, stay_apart
 from core.memory import Record
 from core.messages import (
-    CLIENT_ORDER_ID_AT,
     DAY,
     GTD,
     TIME_PASSED,
@@ -15,15 +14,16 @@ from core.messages import (
 from core.reasons import Reason
 from core.records import DUE_DEAD_MAN, DUE_ORDER
 from core.rows import account_row, cold_row, deadline_row, extra_row
-from core.sequencer.admit import place_at
+from core.sequencer.admit import nameless_event, place_at, reject_admin
 from core.sequencer.change import cancel_all
 from core.sequencer.clearing import clear
-from core.sequencer.events import bare_event, reserve
+from core.sequencer.events import reserve
 from core.sequencer.finish import expire_open
 
 DAY_END: Final = Reason.DAY_END.value
 DEAD_MAN: Final = Reason.DEAD_MAN.value
 GTD_REASON: Final = Reason.GTD.value
+MALFORMED: Final = Reason.MALFORMED.value
 MAX_AGE: Final = Reason.MAX_AGE.value
 
 
@@ -31,13 +31,16 @@ MAX_AGE: Final = Reason.MAX_AGE.value
 def pass_time(state: Record, command: int) -> None:
     """Run what is due, at most DUE_MAX of it, and say how much that was and what comes next."""
     stay_apart()
+    if place_at(command).slots != 1:
+        reject_admin(state, command, MALFORMED)
+        return
     count = 0
     while count < DUE_MAX and is_due(state):
         count += 1
         if not run_first(state):
             break
     reserve(state)
-    event = bare_event(state, TIME_PASSED, place_at(command), command + CLIENT_ORDER_ID_AT)
+    event = nameless_event(state, TIME_PASSED, command)
     event.account = 0
     event.instrument = 0
     event.qty = count

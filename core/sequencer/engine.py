@@ -48,7 +48,8 @@ from core.sequencer.due import pass_time
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.general import place_any
-from core.sequencer.instrument import create_instrument, update_instrument
+from core.sequencer.instrument import create_instrument
+from core.sequencer.listing import update_instrument
 from core.sequencer.oversight import set_limits, switch, update_account
 from core.sequencer.place import is_plain, place_order
 from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.constants import SLOT_BYTES
-from core.jit import kernel, stay_apart
+from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, pointer
 from core.messages import (
     BUY,
@@ -130,3 +130,8 @@ def form_of_more(command: int) -> int:
         once = kind == MARKET or place.time_in_force in (IOC, FOK)
         fits = fits and not once and place.flags & REDUCE_ONLY == 0
     return 0 if fits else MALFORMED
+
+
+@inlined
+def is_stop(order_type: int) -> bool:
+    return order_type >= STOP

@@ -36,6 +36,7 @@ from core.risk.accounts import available, need_position
 from core.rows import (
     bookside_row,
     cold_row,
+    draft_of,
     extra_row,
     id_record_row,
     instrument_row,
@@ -44,10 +45,10 @@ from core.rows import (
     position_row,
 )
 from core.sequencer.admit import REPEATED, admit, place_at, reject
-from core.sequencer.draft import TAG_AT, draft, draft_of, is_stop, reducible
+from core.sequencer.draft import TAG_AT, draft, reducible
 from core.sequencer.events import bare_event, order_event, reserve
 from core.sequencer.finish import close_orphan, drop_partner
-from core.sequencer.form import form_any, place_2_at
+from core.sequencer.form import form_any, is_stop, place_2_at
 from core.sequencer.life import accept, end, end_open, open_order
 from core.sequencer.match import SPENT, fillable, sweep_any
 from core.sequencer.pairs import tell_pairs
@@ -143,21 +144,31 @@ def stays(order_type: int, time_in_force: int) -> bool:
 def hold_drafted(state: Record, place: Record, row: int) -> int:
     """Available to held, as drafted; how much that is."""
     mine = draft_of(state)
+    amount = drafted_hold(state, place)
     position = position_row(state, row)
     if instrument_row(state, place.instrument).special & INSTRUMENT_BINARY != 0:
-        binary.move_cash(state, position, mine.cash)
+        binary.move_cash(state, position, amount)
         binary.take_lots(position, place.side, mine.lots)
-        return mine.cash  # type: ignore[no-any-return]
+        return amount
     if place.side == SELL:
-        own = place.qty - mine.lots
-        amount = own * instrument_row(state, place.instrument).base_per_lot - mine.shared
         position.held += place.qty
         if mine.lots != 0:
             short.take(state, position, 0, mine.lots, mine.short_cash)
-    else:
-        amount = mine.cash - mine.shared
     holds.move(state, position, place.side, amount)
-    return amount  # type: ignore[no-any-return]
+    return amount
+
+
+@kernel
+def drafted_hold(state: Record, place: Record) -> int:
+    """What a drafted order is to hold."""
+    mine = draft_of(state)
+    if instrument_row(state, place.instrument).special & INSTRUMENT_BINARY != 0:
+        return mine.cash  # type: ignore[no-any-return]
+    if place.side == SELL:
+        own = place.qty - mine.lots
+        amount = own * instrument_row(state, place.instrument).base_per_lot
+        return amount - mine.shared  # type: ignore[no-any-return]
+    return mine.cash - mine.shared  # type: ignore[no-any-return]
 
 
 @kernel

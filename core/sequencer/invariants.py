@@ -10,10 +10,26 @@ import numpy as np
 
 from core import memory
 from core.book import invariants as book
+from core.jit import kernel
 from core.messages import STATUS_FREE, STATUS_OPEN, STATUS_PENDING
-from core.records import ACCOUNT, COLD, DEADLINE, DUE_ORDER, EXTRA, ID_RECORD, LEVEL, ORDER
+from core.records import (
+    ACCOUNT,
+    COLD,
+    DEADLINE,
+    DUE_DEAD_MAN,
+    DUE_ORDER,
+    EXTRA,
+    ID_RECORD,
+    INSTRUMENT,
+    LEVEL,
+    ORDER,
+    SESSION,
+)
+from core.risk import counts
 from core.risk import invariants as risk
+from core.rows import instrument_at
 from core.sequencer.state import State
+from core.sequencer.terms import derive
 
 Array = np.ndarray[Any, Any]
 OPEN: Final = (STATUS_OPEN, STATUS_PENDING)
@@ -32,6 +48,8 @@ def check(state: State) -> None:
     check_account_lists(state, orders, cold, open_slots)
     check_ids(state, orders, cold)
     check_extras(state, orders, open_slots)
+    check_terms(state)
+    counts.check(state, orders, cold, open_slots)
     if state["risk"]:
         risk.check(state, orders, cold, open_slots)
 
@@ -141,3 +159,31 @@ def check_deadlines(state: State, extras: Array) -> None:
     }
     for row in range(1, len(extras)):
         assert int(extras[row]["deadline"]) == of_orders.get(row, 0), "a deadline is lost"
+    of_accounts = {
+        int(row["row"]): place for place, row in enumerate(rows) if int(row["kind"]) == DUE_DEAD_MAN
+    }
+    accounts = state.rows("accounts", ACCOUNT, state["accounts_used"] + 1)
+    for account in range(1, len(accounts)):
+        assert int(accounts[account]["dead_man"]) == of_accounts.get(account, 0)
+
+
+def check_terms(state: State) -> None:
+    """What every order asks of an instrument follows from its terms; its day is in order."""
+    instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
+    for number in range(1, len(instruments)):
+        row = instruments[number : number + 1].copy()
+        derive_again(row.ctypes.data)
+        assert row.tobytes() == instruments[number].tobytes(), (
+            f"instrument {number}: a term was not taken over"
+        )
+        if row["day_trades"][0]:
+            low, high = int(row["day_low"][0]), int(row["day_high"][0])
+            assert low <= int(row["day_open"][0]) <= high
+            assert low <= int(row["last_price"][0]) <= high
+    assert not state.rows("sessions", SESSION, state["sessions_used"] + 1)["counted"].any()
+
+
+@kernel
+def derive_again(address: int) -> None:
+    """What follows from the terms of the instrument at ``address``."""
+    derive(instrument_at(address))

@@ -222,8 +222,7 @@ def rest_or_end(state: Record, slot: int) -> None:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     if order.leaves > 0 and cold.time_in_force == GTC:
-        if order.cum > 0:
-            rested(state, slot)
+        rested(state, slot)  # It crossed, so nothing told that yet, whether it traded or not.
         orders.rest(state, slot)
         open_order(state, cold.account, slot)
         return
@@ -241,7 +240,7 @@ def rest_or_end(state: Record, slot: int) -> None:
 
 @kernel
 def rested(state: Record, slot: int) -> None:
-    """ORDER_RESTED: something was filled, and the rest is in the book."""
+    """ORDER_RESTED: what is left is in the book, and no flag RESTS said so."""
     stay_apart()
     order = order_row(state, slot)
     cold = cold_row(state, slot)

@@ -173,11 +173,9 @@ def change_place(state: Record, command: int, slot: int, price: int, leaves: int
     if not crossing:
         orders.rest(state, slot)
         return
-    filled_before = order.cum
     sweep(state, slot)
     if order.leaves == 0:
         end_open(state, slot, STATUS_FILLED, 0)
         return
-    if order.cum > filled_before:
-        rested(state, slot)
+    rested(state, slot)
     orders.rest(state, slot)

@@ -50,7 +50,7 @@ from core.crc32c import record_crc32c
 from core.jit import call_entry, inlined, kernel, stay_apart
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
-from core.memory import Record, copy, copy128, fill, load_i64, pointer, store_i64
+from core.memory import Record, copy, fill, load_i64, pointer, store_i64
 from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE, SCHEMA, TIME
 from core.ring import at_end, poll, reply_push
 from core.rows import state_at
@@ -82,7 +82,7 @@ LOOP: Final = record(
         ("commands", "<i8"),
         ("first_sequence", "<i8"),
         ("is_stamped", "<i8"),  # The batch waits for a segment.
-        ("query_count", "<i8"),
+        ("query_count", "<i8"),  # Slots of queries.
         ("query_next", "<i8"),
         ("stop", "<i8"),  # 1: take nothing more from the rings.
         ("idle_from_ns", "<i8"),
@@ -241,8 +241,8 @@ def sort_out(loop: Record, taken: int) -> None:
         command = command_at(source)
         slots = command.slots
         if command.kind >= QUERY_FIRST:
-            copy128(loop.queries + loop.query_count * SLOT_BYTES, source)
-            loop.query_count += 1
+            copy(loop.queries + loop.query_count * SLOT_BYTES, source, slots * SLOT_BYTES)
+            loop.query_count += slots
         else:
             copy(loop.batch + loop.slots * SLOT_BYTES, source, slots * SLOT_BYTES)
             loop.slots += slots
@@ -342,7 +342,7 @@ def answer_queries(loop: Record) -> bool:
         rows = call_entry(loop.answer_entry, loop.state, query, loop.answers)
         if rows > 0:
             reply(loop, command_at(query).gateway, rows)
-        loop.query_next += 1
+        loop.query_next += command_at(query).slots
     loop.query_count = 0
     loop.query_next = 0
     return True
@@ -362,7 +362,7 @@ def push_answer(loop_address: int, rows: int) -> None:
     loop = loop_at(loop_address)
     query = command_at(loop.queries + loop.query_next * SLOT_BYTES)
     reply(loop, query.gateway, rows)
-    loop.query_next += 1
+    loop.query_next += query.slots
 
 
 @kernel

@@ -18,6 +18,7 @@ from tests.model.commands import (
     CreateAccount,
     CreateAsset,
     CreateInstrument,
+    DeadMan,
     MassCancel,
     Money,
     OtherKind,
@@ -25,33 +26,48 @@ from tests.model.commands import (
     Targeted,
 )
 from tests.model.events import Event
+from tests.model.venue_commands import (
+    Admin,
+    OutsideCommand,
+    SetLimits,
+    Trade,
+    UpdateInstrument,
+)
 
 # Under which name a field lies in the layout, where it is another.
 _RENAMED: Final[dict[tuple[type[Command], str], str]] = {(CreateInstrument, "name"): "symbol"}
 
 
+_LAYOUTS: "Final[list[tuple[type[Command], list[np.dtype[np.void]]]]]" = [
+    (PlaceOrder, [messages.PLACE, messages.PLACE_SLOT_2]),
+    (CancelOrder, [messages.CANCEL, messages.PLACE_SLOT_2]),
+    (Targeted, [messages.REPLACE, messages.PLACE_SLOT_2]),
+    (MassCancel, [messages.MASS, messages.PLACE_SLOT_2]),
+    (Money, [messages.MONEY, messages.REFERENCE]),
+    (
+        CreateInstrument,
+        [messages.NEW_INSTRUMENT, messages.NEW_INSTRUMENT_SLOT_2, messages.TICK_TABLE],
+    ),
+    (CreateAsset, [messages.NEW_ASSET]),
+    (CreateAccount, [messages.NEW_ACCOUNT]),
+    (
+        UpdateInstrument,
+        [messages.CHANGED_INSTRUMENT, messages.NEW_INSTRUMENT_SLOT_2, messages.TICK_TABLE],
+    ),
+    (SetLimits, [messages.NEW_LIMITS, messages.NEW_LIMITS_SLOT_2]),
+    (Trade, [messages.TRADE, messages.TRADE_SLOT_2]),
+    (OutsideCommand, [messages.OUTSIDE, messages.REFERENCE, messages.OUTSIDE_CORRECTION]),
+    (OtherKind, [messages.PLACE]),  # For its client order id, at the same place everywhere.
+    (DeadMan, [messages.ADMIN]),
+    (Admin, [messages.ADMIN]),
+]
+
+
 def _layouts(command: Command) -> "list[np.dtype[np.void]]":
-    if isinstance(command, PlaceOrder):
-        return [messages.PLACE]
-    if isinstance(command, CancelOrder):
-        return [messages.CANCEL, messages.PLACE_SLOT_2]
-    if isinstance(command, Targeted):
-        return [messages.REPLACE, messages.PLACE_SLOT_2]
-    if isinstance(command, MassCancel):
-        return [messages.MASS]
-    if isinstance(command, Money):
-        return [messages.MONEY, messages.REFERENCE]
-    if isinstance(command, CreateInstrument):
-        return [messages.NEW_INSTRUMENT, messages.NEW_INSTRUMENT_SLOT_2]
-    if isinstance(command, CreateAsset):
-        return [messages.NEW_ASSET]
-    if isinstance(command, CreateAccount):
-        return [messages.NEW_ACCOUNT]
-    assert isinstance(command, OtherKind), command
-    return [messages.PLACE]  # For its client order id, which lies at the same place everywhere.
+    return next(layouts for kind, layouts in _LAYOUTS if isinstance(command, kind))
 
 
-def _store(row: Any, name: str, value: int | str) -> None:
+def _store(row: Any, name: str, value: int | str | tuple[int, ...]) -> None:
     if isinstance(value, str):
         row[name] = messages.packed(value, row.dtype[name].itemsize)
     else:

@@ -7,10 +7,10 @@ from tests.model.commands import Command
 from tests.model.events import Event
 from tests.model.exchange import Exchange
 from tests.model.mirror import Mirror
-from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, Order, Sizes
+from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, PENDING, ROUTED, Order, Sizes
 from tests.model.strategies import Scenario
 
-STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4}
+STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4, PENDING: 6, ROUTED: 7}
 REJECTED = 5
 
 
@@ -63,7 +63,7 @@ class Pair:
         accounts = len(twin.reference.accounts)
         assert engine.balances(accounts) == twin.balances()
         assert engine.positions(accounts) == twin.positions()
-        for instrument in twin.trading.instruments:
+        for instrument in twin.view.instruments:
             self._compare_book(instrument)
         for account in range(3, accounts + 1):
             expected = [_row_of(order) for order in twin.open_orders(account)]
@@ -75,7 +75,7 @@ class Pair:
             assert engine.session_request_id(session) == request_id
         expected_terms = [
             (row.number, row.symbol, row.mult, row.last_price)
-            for row in twin.trading.instruments.values()
+            for row in twin.view.instruments.values()
         ]
         assert engine.instruments() == expected_terms
 
@@ -112,7 +112,7 @@ class Pair:
     def _expected_row(self, account: int, name: str) -> OrderRow | int:
         """The row; or an order id whose row is gone; or from where on ids are remembered."""
         record = self.twin.ids.find(account, name)
-        order = self.twin.trading.rows.find(record.order_id) if record else None
+        order = self.twin.view.rows.find(record.order_id) if record else None
         if order is not None:
             return _row_of(order)
         if record is None:
@@ -139,7 +139,7 @@ def _row_of(order: Order) -> OrderRow:
         cum_notional=order.cum_notional,
         last_price=order.last_price,
         fees=order.fees,
-        hold=order.hold + order.hold_fee,
+        hold=order.hold + order.hold_fee - order.shared,
         created_ns=order.created_ns,
         updated_ns=order.updated_ns,
         account=order.account,
