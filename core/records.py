@@ -68,12 +68,12 @@ COLD: Final = record(
         ("end_reason", "<u2"),
         ("position", "<i4"),  # Row of (account, instrument); 0 with risk off.
         ("hold_fee", "<i8"),  # LIMIT BUY: fee part of the hold.  MARKET BUY: all of the hold.
-        ("hold_lots", "<i8"),  # BINARY, short sale: lots of its own that it closes or delivers.
+        ("hold_lots", "<i8"),  # BINARY: own lots that it closes with.  Short sale: lots it has not.
         ("last_price", "<i8"),
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("short_cash", "<i8"),  # Short sale: cash held besides; BINARY: cash of the opening lots.
+        ("short_cash", "<i8"),  # Short sale: cash held besides.
     ],
 )
 
@@ -153,21 +153,24 @@ POSITION: Final = record(
         ("realized", "<i8"),
         ("bought", "<i8"),
         ("sold", "<i8"),
-        ("held", "<i8"),  # Lots of open sells.
+        ("held", "<i8"),  # Lots of open sells; BINARY: reserved lots.
         # The second line: what only some instruments have.
-        ("reserved_lots", "<i8"),  # BINARY: own lots that open orders close with.
+        ("reserved_yes", "<i8"),  # BINARY: own lots that open sells close with.
         ("short", "<i8"),  # Short sale: lots lent.
         ("shorting", "<i8"),  # Lots that open sells would sell short.
         ("collateral", "<i8"),  # Short sale: quote units held for ``short``.
-        ("due_base", "<i8"),  # Clearing: what the next settlement brings, signed.
-        ("due_quote", "<i8"),
-        ("due_next", "<i4"),  # Positions of the instrument with something due.
+        ("due_base", "<i8"),  # Clearing: lots that the next settlement brings, signed.
+        ("due_quote", "<i8"),  # Quote units.
+        ("kept", "<i4"),
         ("limits", "<i4"),  # Row of its limits; 0: none.
         ("settled", "<i8"),  # Net lots that a settlement paid.
         # The third.
         ("due_held_base", "<i8"),  # Clearing: held for it.
         ("due_held_quote", "<i8"),
-        ("reserved", "<i8", (6,)),
+        ("due_bought", "<i8"),  # Gross notional, for the settlement to tell.
+        ("due_sold", "<i8"),
+        ("reserved_no", "<i8"),  # BINARY: own NO lots that open buys close with.
+        ("reserved", "<i8", (3,)),
     ],
 )
 
@@ -231,8 +234,7 @@ INSTRUMENT: Final = record(
         ("reserved_1", "u1", (3,)),
         ("trailing_first", "<i4"),  # Extra row of the trailing order that waits longest.
         ("trailing_last", "<i4"),
-        ("due_first", "<i4"),  # Positions with something due, ascending.
-        ("due_last", "<i4"),
+        ("kept", "<i4", (2,)),
         ("clearing", "<i4"),  # Place of its clearing among the deadlines; 0: nothing is due.
         ("tick", "<i8"),
         ("lot", "<i8"),
@@ -249,9 +251,11 @@ INSTRUMENT: Final = record(
         ("clearing_ns", "<i8"),
         ("pot", "<i8"),  # BINARY: quote units behind the lots that are out.
         ("settled_price", "<i8"),
+        ("due_fees", "<i8"),  # Clearing: what the fees account is to get,
+        ("due_rebates", "<i8"),  # and what it holds for rebates.
         ("tick_from", "<i8", (TICK_BANDS,)),
         ("tick_step", "<i8", (TICK_BANDS,)),
-        ("reserved_2", "<i8", (9,)),
+        ("reserved_2", "<i8", (7,)),
     ],
 )
 
@@ -301,7 +305,7 @@ DRAFT: Final = record(
         ("stop_price", "<i8"),
         ("cash", "<i8"),  # To be held of the quote asset, the fee part with it.
         ("fee", "<i8"),  # ``hold_fee`` of the row.
-        ("lots", "<i8"),  # To be held of the base asset; BINARY: to be closed with.
+        ("lots", "<i8"),  # ``hold_lots`` of the row.
         ("short_cash", "<i8"),
         ("shared", "<i8"),  # What the partner holds already.
         ("expire_ns", "<i8"),  # 0: it has no deadline.
@@ -467,7 +471,9 @@ STATE: Final = record(
         ("last_trade", "<i8"),
         ("orphan", "<i8"),  # Slot of the order whose partner has just ended; 0: none.
         ("dry", "<i8"),  # 1: a check that changes nothing.
-        ("spare", "<i8", (6,)),
+        ("kind", "<i8"),  # Of the command at hand.
+        ("paired", "<i8"),  # Cash of pairs of lots that an order gave back; not told yet.
+        ("spare", "<i8", (4,)),
         # The counters that are state.  Everything from here on is hashed.
         ("sequence", "<i8"),  # Of the newest applied command.
         ("timestamp_ns", "<i8"),

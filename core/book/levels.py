@@ -184,8 +184,8 @@ def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: int) 
     again if it was that level."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~(emptied << (unit & LEVEL_MASK))
-    row.bitmap = after
+    row.bitmap = row.bitmap & ~(emptied << (unit & LEVEL_MASK))
+    after = row.bitmap  # Read again: as plain Python the top bit is no sign before it is stored.
     side = bookside_row(state, bookside)
     side.levels -= emptied
     if after == 0:

@@ -86,11 +86,21 @@ def room_for_position(state: Record, account: int, instrument: int) -> bool:
         return False
     terms = instrument_row(state, instrument)
     missing = 0
-    if find_balance(state, account, terms.base_asset) == 0:
+    if terms.base_asset != 0 and find_balance(state, account, terms.base_asset) == 0:
         missing += 1
     if find_balance(state, account, terms.quote_asset) == 0:
         missing += 1
     return state.balances_used + missing <= state.balances_max  # type: ignore[no-any-return]
+
+
+@kernel
+def rows_missing(state: Record, account: int, instrument: int) -> tuple[int, int]:
+    """How many positions and balances ``need_position`` would make."""
+    if find_position(state, account, instrument) != 0:
+        return 0, 0
+    terms = instrument_row(state, instrument)
+    base = int(find_balance(state, account, terms.base_asset) == 0)
+    return 1, base + int(find_balance(state, account, terms.quote_asset) == 0)
 
 
 @kernel
@@ -107,7 +117,8 @@ def need_position(state: Record, account: int, instrument: int) -> int:
     position = position_row(state, row)
     position.account = account
     position.instrument = instrument
-    position.base_balance = need_balance(state, account, terms.base_asset)
+    if terms.base_asset != 0:
+        position.base_balance = need_balance(state, account, terms.base_asset)
     position.quote_balance = need_balance(state, account, terms.quote_asset)
     if account_row(state, account).special & SPECIAL_LIMITS != 0:
         position.limits = find_limits(state, account, instrument)

@@ -23,7 +23,15 @@ from core.memory import (
     store_i64,
     wrap_add,
 )
-from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN, STATUS_PENDING
+from core.messages import (
+    BODY_AT,
+    BUST_TRADE,
+    INSTRUMENT_AT,
+    KIND_AT,
+    SLOTS_AT,
+    STATUS_OPEN,
+    STATUS_PENDING,
+)
 from core.records import ID_KEY_AT
 from core.risk.text import same_text, text_hash
 from core.rows import cold_row, id_record_row, order_row
@@ -93,6 +101,8 @@ def payload_hash(state: Record, command: int) -> int:
     amounts = mul_fold(load_i64(command + 96) ^ first, load_i64(command + 112) ^ second)
     digest = mul_fold(wrap_add(head, terms) ^ second, wrap_add(amounts, 1) ^ first)
     digest = mul_fold(wrap_add(digest, load_i64(command + 120)) ^ second, head ^ first)
+    if load_u8(command + KIND_AT) >= BUST_TRADE:  # It has another field where others expire.
+        digest = mul_fold(wrap_add(digest, load_i64(command + 104)) ^ second, digest ^ first)
     for word in range(SLOT_BYTES, slots * SLOT_BYTES, 8):
         digest = mul_fold(wrap_add(digest, load_i64(command + word)) ^ second, digest ^ first)
     return digest

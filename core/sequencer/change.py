@@ -25,7 +25,7 @@ from core.messages import (
     STATUS_OPEN,
 )
 from core.reasons import Reason
-from core.records import EXTRA
+from core.records import EXTRA, INSTRUMENT_MONEY
 from core.risk import holds, ids, limits, text
 from core.rows import account_row, cold_row, extra_row, id_record_row, instrument_row, order_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
@@ -33,6 +33,7 @@ from core.sequencer.events import bare_event, resting_event
 from core.sequencer.finish import cancel_open, is_open
 from core.sequencer.life import end_open
 from core.sequencer.match import reduce_open
+from core.sequencer.pairs import tell_pairs
 
 SESSION_MASK: Final = (1 << 32) - 1
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
@@ -111,7 +112,8 @@ def cancel_order(state: Record, command: int) -> None:
     if state.limits_used != 0:
         limits.count_message(state, cancel.account)
     acknowledge(state, command, slot)
-    if order_row(state, slot).extra != 0:
+    terms = instrument_row(state, cold_row(state, slot).instrument)
+    if order_row(state, slot).extra | (terms.special & INSTRUMENT_MONEY) != 0:
         cancel_open(state, slot, CANCELED_BY_USER)
     else:
         take_back(state, slot, CANCELED_BY_USER)
@@ -185,12 +187,20 @@ def reduce_order(state: Record, command: int) -> None:
     if state.limits_used != 0:
         limits.count_message(state, reduction.account)
     acknowledge(state, command, slot)
-    if reduction.qty >= order_row(state, slot).leaves:
+    reduce_or_cancel(state, slot, reduction.qty)
+
+
+@kernel
+def reduce_or_cancel(state: Record, slot: int, qty: int) -> None:
+    """Less of an open order by ``qty``, or its end."""
+    if qty >= order_row(state, slot).leaves:
         cancel_open(state, slot, REDUCED_TO_ZERO)
         return
-    reduce_open(state, slot, reduction.qty)
+    reduce_open(state, slot, qty)
     event = resting_event(state, ORDER_REDUCED, 0, order_row(state, slot), cold_row(state, slot))
-    event.qty = reduction.qty
+    event.qty = qty
+    if state.paired != 0:
+        tell_pairs(state, slot)
 
 
 @kernel

@@ -16,6 +16,7 @@ from core.records import DUE_DEAD_MAN, DUE_ORDER
 from core.rows import account_row, cold_row, deadline_row, extra_row
 from core.sequencer.admit import nameless_event, place_at, reject_admin
 from core.sequencer.change import cancel_all
+from core.sequencer.clearing import clear
 from core.sequencer.events import reserve
 from core.sequencer.finish import expire_open
 
@@ -35,8 +36,9 @@ def pass_time(state: Record, command: int) -> None:
         return
     count = 0
     while count < DUE_MAX and is_due(state):
-        run_first(state)
         count += 1
+        if not run_first(state):
+            break
     reserve(state)
     event = nameless_event(state, TIME_PASSED, command)
     event.account = 0
@@ -52,8 +54,8 @@ def is_due(state: Record) -> bool:
 
 
 @kernel
-def run_first(state: Record) -> None:
-    """The earliest deadline happens."""
+def run_first(state: Record) -> bool:
+    """The earliest deadline happens; False where that goes on with the next TIME."""
     first = deadline_row(state, 1)
     kind, row = first.kind, first.row
     if kind == DUE_ORDER:
@@ -69,4 +71,5 @@ def run_first(state: Record) -> None:
         deadlines.remove(state, account_row(state, row).dead_man)
         cancel_all(state, row, DEAD_MAN)
     else:
-        deadlines.remove(state, 1)
+        return clear(state, row)
+    return True

@@ -55,6 +55,9 @@ from core.sequencer.place import is_plain, place_order
 from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man
 from core.sequencer.reference import create_account, create_asset, move_money
 from core.sequencer.replace import replace_order
+from core.sequencer.settlement import settle_instrument
+from core.sequencer.trades import undo_trade
+from core.sequencer.transfer import transfer
 
 ENGINE_VERSION: Final = 2
 
@@ -111,6 +114,7 @@ def begin(state: Record, prefix: Record) -> None:
     state.index = 0
     state.request_id = prefix.request_id
     state.record = 0
+    state.kind = prefix.kind
     if prefix.session != 0:
         touch_session(state, prefix.session, prefix.request_id)
 
@@ -136,6 +140,12 @@ def apply_other(state: Record, command: int) -> None:
         create_instrument(state, command)
     elif kind == UPDATE_INSTRUMENT:
         update_instrument(state, command)
+    elif kind == TRANSFER:
+        transfer(state, command)
+    elif kind in (BUST_TRADE, CORRECT_TRADE):
+        undo_trade(state, command)
+    elif kind == SETTLE_INSTRUMENT:
+        settle_instrument(state, command)
     else:
         oversee(state, command)
 
@@ -166,8 +176,7 @@ def oversee(state: Record, command: int) -> None:
 def is_kept(kind: int) -> bool:
     """A kind that has its number, but not its feature yet."""
     return (
-        kind in (SETTLE_INSTRUMENT, TRANSFER, BUST_TRADE, CORRECT_TRADE)
-        or OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
+        OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
 
@@ -192,11 +201,10 @@ def refuse(state: Record, command: int) -> None:
 def is_known(kind: int) -> bool:
     return (
         PLACE_ORDER <= kind <= MASS_CANCEL
-        or CREATE_ASSET <= kind <= UPDATE_INSTRUMENT
-        or CREATE_ACCOUNT <= kind <= WITHDRAW
-        or KILL_SWITCH <= kind <= SET_LIMITS
+        or CREATE_ASSET <= kind <= SETTLE_INSTRUMENT
+        or CREATE_ACCOUNT <= kind <= SET_LIMITS
         or SESSION_OPENED <= kind <= DEAD_MAN
-        or kind == TIME
+        or TIME <= kind <= CORRECT_TRADE
     )
 
 

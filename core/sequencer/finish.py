@@ -27,6 +27,7 @@ from core.rows import (
 )
 from core.sequencer.events import order_event, reserve
 from core.sequencer.life import end_open
+from core.sequencer.pairs import tell_pairs
 
 CANCELED_BY_PARTNER: Final = Reason.CANCELED_BY_PARTNER.value
 
@@ -75,6 +76,8 @@ def close(state: Record, slot: int, kind: int, status: int, reason: int) -> None
     if state.risk != 0:
         shared = extra_row(state, order.extra).shared if order.extra != 0 else 0
         holds.release(state, instrument_row(state, cold.instrument), order, cold, shared)
+        if state.paired != 0:
+            tell_pairs(state, slot)
     take_away(state, slot)
     end_open(state, slot, status, reason)
 

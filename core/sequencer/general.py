@@ -9,6 +9,7 @@ from core.jit import kernel, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, copy36
 from core.messages import (
+    BUY,
     CLIENT_ORDER_ID_AT,
     DAY,
     FOK,
@@ -29,8 +30,8 @@ from core.messages import (
     STATUS_PENDING,
 )
 from core.reasons import Reason
-from core.records import DUE_ORDER, EXTRA
-from core.risk import holds, limits
+from core.records import DUE_ORDER, EXTRA, INSTRUMENT_BINARY
+from core.risk import binary, holds, limits, short
 from core.risk.accounts import available, need_position
 from core.rows import (
     bookside_row,
@@ -50,6 +51,7 @@ from core.sequencer.finish import close_orphan, drop_partner
 from core.sequencer.form import form_any, is_stop, place_2_at
 from core.sequencer.life import accept, end, end_open, open_order
 from core.sequencer.match import SPENT, fillable, sweep_any
+from core.sequencer.pairs import tell_pairs
 
 EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
@@ -91,6 +93,8 @@ def enter_any(state: Record, command: int) -> int:
         row = need_position(state, place.account, place.instrument)
         held = hold_drafted(state, place, row)
     slot = accept(state, command, row, mine.fee)
+    cold_row(state, slot).hold_lots = mine.lots
+    cold_row(state, slot).short_cash = mine.short_cash
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     order.price = mine.price
@@ -139,10 +143,17 @@ def stays(order_type: int, time_in_force: int) -> bool:
 @kernel
 def hold_drafted(state: Record, place: Record, row: int) -> int:
     """Available to held, as drafted; how much that is."""
+    mine = draft_of(state)
     amount = drafted_hold(state, place)
     position = position_row(state, row)
+    if instrument_row(state, place.instrument).special & INSTRUMENT_BINARY != 0:
+        binary.move_cash(state, position, amount)
+        binary.take_lots(position, place.side, mine.lots)
+        return amount
     if place.side == SELL:
         position.held += place.qty
+        if mine.lots != 0:
+            short.take(state, position, 0, mine.lots, mine.short_cash)
     holds.move(state, position, place.side, amount)
     return amount
 
@@ -151,8 +162,11 @@ def hold_drafted(state: Record, place: Record, row: int) -> int:
 def drafted_hold(state: Record, place: Record) -> int:
     """What a drafted order is to hold."""
     mine = draft_of(state)
+    if instrument_row(state, place.instrument).special & INSTRUMENT_BINARY != 0:
+        return mine.cash  # type: ignore[no-any-return]
     if place.side == SELL:
-        amount = place.qty * instrument_row(state, place.instrument).base_per_lot
+        own = place.qty - mine.lots
+        amount = own * instrument_row(state, place.instrument).base_per_lot
         return amount - mine.shared  # type: ignore[no-any-return]
     return mine.cash - mine.shared  # type: ignore[no-any-return]
 
@@ -244,6 +258,8 @@ def settle_rest(state: Record, slot: int, reason: int, told: bool, linked: int) 
     if state.risk != 0:
         shared = extra_row(state, order.extra).shared if order.extra != 0 else 0
         holds.release(state, instrument_row(state, cold.instrument), order, cold, shared)
+        if state.paired != 0:
+            tell_pairs(state, slot)
     if linked != 0:
         end_open(state, slot, status, reason)
     else:
@@ -306,6 +322,22 @@ def run_cascade(state: Record) -> None:
 
 
 @kernel
+def take_budget(state: Record, slot: int) -> None:
+    """A BUY without a price that held nothing while it waited takes all there is."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    position = position_row(state, cold.position)
+    if terms.special & INSTRUMENT_BINARY != 0:
+        if extra_row(state, order.extra).protection_price != 0:
+            return  # It holds what it needs, which is no cash.
+        binary.set_lots(state, terms, slot, min(order.leaves, binary.closable(position, BUY)))
+    free = available(state, cold.account, terms.quote_asset)
+    holds.move(state, position, cold.side, free)
+    cold.hold_fee = free
+
+
+@kernel
 def trigger(state: Record, slot: int) -> None:
     """One triggered order: it becomes what it was to become."""
     reserve(state)
@@ -319,9 +351,6 @@ def trigger(state: Record, slot: int) -> None:
     cold.status = STATUS_OPEN
     cold.updated_ns = state.timestamp_ns
     if state.risk != 0 and cold.side != SELL and order.price == 0 and cold.hold_fee == 0:
-        terms = instrument_row(state, cold.instrument)
-        free = available(state, cold.account, terms.quote_asset)
-        holds.move(state, position_row(state, cold.position), cold.side, free)
-        cold.hold_fee = free
+        take_budget(state, slot)
     reason = sweep_any(state, slot)
     settle_rest(state, slot, reason, False, 1)  # noqa: FBT003

@@ -34,6 +34,7 @@ from core.sequencer.terms import (
     are_fees,
     are_shorts,
     derive,
+    is_payout,
     is_table,
     is_unit,
     more_at,
@@ -68,18 +69,22 @@ def create_instrument(state: Record, command: int) -> None:
         taken = text.find_name(state, text.INSTRUMENT_NAMES, command + CLIENT_ORDER_ID_AT)
         if taken != 0:
             reason = because(state, NAME_TAKEN, taken, 0)
-        elif not is_asset(state, new.base_asset) or not is_asset(state, new.quote_asset):
+        elif not are_assets(state, new):
             reason = UNKNOWN_ASSET
     multiplier = 0
     base_per_lot = 0
     if reason == 0:
         reason = TERMS if not sound(command) else 0
     if reason == 0:
-        base_scale = asset_row(state, new.base_asset).scale
         quote_scale = asset_row(state, new.quote_asset).scale
         multiplier = scaled(new.tick * new.lot, quote_scale - new.tick_scale - new.lot_scale)
-        base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
-        if multiplier == 0 or base_per_lot == 0:
+        if new.instrument_type == SPOT:
+            base_scale = asset_row(state, new.base_asset).scale
+            base_per_lot = scaled(new.lot, base_scale - new.lot_scale)
+            is_whole = base_per_lot != 0
+        else:
+            is_whole = multiplier != 0 and is_payout(new.payout, multiplier)
+        if multiplier == 0 or not is_whole:
             reason = TERMS
         elif state.instruments_used == state.instruments_max:
             reason = because(state, CAPACITY, state.instruments_max, state.instruments_used)
@@ -96,6 +101,13 @@ def is_asset(state: Record, asset: int) -> bool:
 
 
 @kernel
+def are_assets(state: Record, new: Record) -> bool:
+    """A BINARY has no base asset."""
+    has_base = new.instrument_type != SPOT or is_asset(state, new.base_asset)
+    return has_base and is_asset(state, new.quote_asset)
+
+
+@kernel
 def instrument_form(command: int) -> int:
     new = new_instrument_at(command)
     if not 2 <= new.slots <= 3 or not is_symbol(command + CLIENT_ORDER_ID_AT):
@@ -107,7 +119,7 @@ def instrument_form(command: int) -> int:
     phase = more_at(command + SLOT_BYTES).phase
     if not PHASE_PRE_OPEN <= phase <= PHASE_DELISTED:
         return MALFORMED
-    if new.instrument_type != SPOT or new.matching != MATCHED_HERE:
+    if new.matching != MATCHED_HERE:
         return NOT_SUPPORTED
     begins = phase in (PHASE_OPEN, PHASE_HALTED, PHASE_POST_ONLY, PHASE_CLOSED)
     return 0 if begins else NOT_SUPPORTED
@@ -132,6 +144,8 @@ def sound(command: int) -> bool:
     new = new_instrument_at(command)
     more = more_at(command + SLOT_BYTES)
     if new.base_asset == new.quote_asset:
+        return False
+    if new.instrument_type == BINARY and (new.base_asset != 0 or new.matching != MATCHED_HERE):
         return False
     if not is_unit(new.tick, new.tick_scale) or not is_unit(new.lot, new.lot_scale):
         return False
@@ -169,6 +183,7 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     terms.fees_balance = asset_row(state, new.quote_asset).fees_balance
     terms.tick = new.tick
     terms.lot = new.lot
+    terms.payout = new.payout if new.instrument_type == BINARY else 0
     terms.short_ppm = more.short_ppm
     terms.clearing_ns = more.clearing_ns
     take_bounds(terms, command + SLOT_BYTES, BOUNDS)

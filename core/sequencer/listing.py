@@ -36,6 +36,7 @@ from core.sequencer.terms import (
     are_shorts,
     derive,
     forget_prices,
+    is_payout,
     is_table,
     is_unit,
     more_at,
@@ -120,7 +121,7 @@ def check_update(state: Record, command: int) -> int:
             left = count + count_positions(state, change.instrument)
             if left != 0:
                 return because(state, BOOK_NOT_EMPTY, 0, left)
-        is_idle = count == 0 and terms.clearing == 0 and terms.due_first == 0
+        is_idle = count == 0 and terms.clearing == 0
         if change.changes & CHANGE_CLEARING != 0 and not is_idle:
             return TERMS
     return 0 if fits_changes(state, command) else TERMS
@@ -132,7 +133,7 @@ def count_positions(state: Record, instrument: int) -> int:
     count = 0
     for row in range(1, state.positions_used + 1):
         position = position_row(state, row)
-        used = (position.net | position.due_base | position.due_quote) != 0
+        used = (position.net | position.due_bought | position.due_sold) != 0
         if position.instrument == instrument and used:
             count += 1
     return count
@@ -176,7 +177,7 @@ def fits_units(state: Record, command: int) -> bool:
     if multiplier == 0:
         return False
     if terms.instrument_type == BINARY:
-        return terms.payout % multiplier == 0 and terms.payout // multiplier > 1
+        return is_payout(terms.payout, multiplier)
     return new_base_per_lot(state, command) != 0
 
 

@@ -20,7 +20,8 @@ from core.messages import (
     STP_CANCEL_TAKER,
 )
 from core.reasons import Reason
-from core.risk import holds, limits, settle
+from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY
+from core.risk import binary, holds, limits, settle
 from core.rows import (
     bookside_row,
     cold_row,
@@ -33,7 +34,9 @@ from core.rows import (
 from core.sequencer.draft import reducible
 from core.sequencer.events import order_event, reserve
 from core.sequencer.fill import match_pair
+from core.sequencer.fill_money import match_money
 from core.sequencer.finish import close_orphan, drop_partner, expire_open
+from core.sequencer.pairs import tell_pairs
 
 GO_ON: Final = 0
 STOP_HERE: Final = -1  # What it may spend is spent.
@@ -112,7 +115,10 @@ def meet(state: Record, slot: int) -> int:
     terms = instrument_row(state, cold.instrument)
     fill = min(fill, maker.shown)
     if state.risk != 0 and order.price == 0 and cold.side == BUY:
-        fill = min(fill, settle.affordable(terms, maker.price, cold.hold_fee))
+        if terms.special & INSTRUMENT_BINARY != 0:
+            fill = min(fill, binary.affordable(terms, maker.price, cold))
+        else:
+            fill = min(fill, settle.affordable(terms, maker.price, cold.hold_fee))
         if fill == 0:
             return STOP_HERE
     if maker.extra != 0 and extra_row(state, maker.extra).partner != 0:
@@ -129,7 +135,10 @@ def trade(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -
     price = maker.price
     state.first_trade = price if state.first_trade == 0 else state.first_trade
     state.last_trade = price
-    match_pair(state, terms, slot, maker_slot, fill)
+    if state.risk != 0 and terms.special & INSTRUMENT_MONEY != 0:
+        match_money(state, terms, slot, maker_slot, fill)
+    else:
+        match_pair(state, terms, slot, maker_slot, fill)
     close_orphan(state)
     if maker.level != 0 and maker.shown == 0:
         refill(state, maker_slot)
@@ -189,6 +198,8 @@ def decrement(state: Record, slot: int, qty: int) -> None:
     event = order_event(state, ORDER_REDUCED, 0, order, cold_row(state, slot))
     event.qty = qty
     event.reason = STP
+    if state.paired != 0:
+        tell_pairs(state, slot)
 
 
 @kernel
@@ -227,6 +238,8 @@ def decrement_taker(state: Record, slot: int, qty: int) -> int:
     event = order_event(state, ORDER_REDUCED, 0, order, cold)
     event.qty = qty
     event.reason = STP
+    if state.paired != 0:
+        tell_pairs(state, slot)
     return GO_ON
 
 

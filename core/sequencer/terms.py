@@ -123,6 +123,12 @@ def are_shorts(special: int, short_ppm: int, clearing_ns: int) -> bool:
 
 
 @kernel
+def is_payout(payout: int, multiplier: int) -> bool:
+    """May a BINARY pay this: at least two ticks, and a whole number of them?"""
+    return 2 * multiplier <= payout <= MONEY_MAX and payout % multiplier == 0
+
+
+@kernel
 def scaled(number: int, exponent: int) -> int:
     """number x 10^exponent, number > 0; 0 where that is no whole number or above MONEY_MAX."""
     if exponent >= len(POWERS) or -exponent >= len(POWERS):
@@ -191,6 +197,8 @@ def derive(terms: Record) -> None:
     """What every order asks, out of the terms as they are now."""
     terms.hold_ppm = max(terms.maker_ppm, terms.taker_ppm, 0)
     terms.price_limit = min(PRICE_MAX, MONEY_MAX // terms.multiplier)
+    if terms.instrument_type == BINARY:
+        terms.price_limit = min(terms.price_limit, terms.payout // terms.multiplier - 1)
     terms.qty_low = max(1, terms.qty_min)
     unit = terms.base_per_lot if terms.base_per_lot != 0 else terms.payout
     terms.qty_high = MONEY_MAX // unit
@@ -205,7 +213,8 @@ def derive(terms: Record) -> None:
         special |= INSTRUMENT_BAND
     if terms.max_age_ns != 0:
         special |= INSTRUMENT_AGE
-    if terms.short_ppm != 0:
+    # Once there were short sales, there may be some left when no new ones are allowed.
+    if terms.short_ppm != 0 or terms.special & INSTRUMENT_SHORT != 0:
         special |= INSTRUMENT_SHORT
     if terms.clearing_ns != 0:
         special |= INSTRUMENT_CLEARED

@@ -51,7 +51,7 @@ FEATURES: Final = (
 )
 ENGINE_HAS: Final = frozenset(
     {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
-    | {"sessions"}
+    | {"sessions", "transfer", "binary", "short", "clearing", "busts"}
 )
 assert set(FEATURES) >= ENGINE_HAS - {""}
 
