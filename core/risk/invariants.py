@@ -38,6 +38,9 @@ def check(state: Any, orders: Array, cold: Array, open_slots: Array) -> None:
         bought, sold = (sum(int(x) for x in own[side]) for side in ("bought", "sold"))
         assert bought == sold, f"instrument {instrument}: {bought} bought, {sold} sold"
         check_pot(instruments[instrument], own)
+        if not int(instruments[instrument]["clearing"]):
+            for name in ("due_bought", "due_sold", "due_base", "due_quote"):
+                assert not own[name].any(), f"instrument {instrument}: {name} without a clearing"
     counted = positions["bought"] - positions["sold"] - positions["settled"]
     assert np.array_equal(positions["net"], counted)
 

@@ -16,6 +16,7 @@ from core.records import (
     ACCOUNT,
     COLD,
     DEADLINE,
+    DUE_CLEARING,
     DUE_DEAD_MAN,
     DUE_ORDER,
     EXTRA,
@@ -147,6 +148,7 @@ def check_extras(state: State, orders: Array, open_slots: Array) -> None:
             assert int(extras[other]["partner"]) == int(orders[slot]["order_id"]), "a torn pair"
     check_deadlines(state, extras)
     assert not state["cascade_count"] and not state["orphan"], "something was left to be done"
+    assert not state["paired"], "cash of pairs was not told"
 
 
 def check_deadlines(state: State, extras: Array) -> None:
@@ -165,6 +167,12 @@ def check_deadlines(state: State, extras: Array) -> None:
     accounts = state.rows("accounts", ACCOUNT, state["accounts_used"] + 1)
     for account in range(1, len(accounts)):
         assert int(accounts[account]["dead_man"]) == of_accounts.get(account, 0)
+    of_instruments = {
+        int(row["row"]): place for place, row in enumerate(rows) if int(row["kind"]) == DUE_CLEARING
+    }
+    instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
+    for instrument in range(1, len(instruments)):
+        assert int(instruments[instrument]["clearing"]) == of_instruments.get(instrument, 0)
 
 
 def check_terms(state: State) -> None:

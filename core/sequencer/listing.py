@@ -121,22 +121,37 @@ def check_update(state: Record, command: int) -> int:
             left = count + count_positions(state, change.instrument)
             if left != 0:
                 return because(state, BOOK_NOT_EMPTY, 0, left)
-        is_idle = count == 0 and terms.clearing == 0
-        if change.changes & CHANGE_CLEARING != 0 and not is_idle:
-            return TERMS
+        if change.changes & CHANGE_CLEARING != 0:
+            to_periods = more_at(command + SLOT_BYTES).clearing_ns != 0
+            if count != 0 or terms.clearing != 0:
+                return TERMS
+            if to_periods and is_short(state, change.instrument):
+                return TERMS
     return 0 if fits_changes(state, command) else TERMS
 
 
 @kernel
 def count_positions(state: Record, instrument: int) -> int:
-    """Positions of an instrument that are not 0, or have something to be cleared."""
+    """Positions of an instrument that are not 0, that have something to be cleared or to be given
+    back, or that a correction may still pay."""
     count = 0
     for row in range(1, state.positions_used + 1):
         position = position_row(state, row)
-        used = (position.net | position.due_bought | position.due_sold) != 0
-        if position.instrument == instrument and used:
+        used = position.net | position.due_bought | position.due_sold
+        used = used | position.short | position.settled
+        if position.instrument == instrument and used != 0:
             count += 1
     return count
+
+
+@kernel
+def is_short(state: Record, instrument: int) -> bool:
+    """Has anybody sold lots short that he did not buy back?"""
+    for row in range(1, state.positions_used + 1):
+        position = position_row(state, row)
+        if position.instrument == instrument and position.short != 0:
+            return True
+    return False
 
 
 @kernel

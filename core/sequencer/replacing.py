@@ -15,9 +15,9 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.records import COLD_CLIENT_ORDER_ID_AT
-from core.risk import binary, holds, short, text
+from core.risk import holds, text
 from core.risk.ids import no_longer_current
-from core.rows import balance_row, cold_row, instrument_row, order_row, position_row
+from core.rows import cold_row, instrument_row, order_row, position_row
 from core.sequencer.admit import place_at, replace_at
 from core.sequencer.change import target_form
 from core.sequencer.events import order_event, resting_event
@@ -67,73 +67,6 @@ def new_leaves(state: Record, replace: Record, slot: int) -> int:
     if replace.qty_basis == QTY_LEAVES:
         return replace.qty  # type: ignore[no-any-return]
     return replace.qty - order.cum  # type: ignore[no-any-return]
-
-
-@kernel
-def closing_lots(state: Record, slot: int, leaves: int) -> int:
-    """BINARY: how many lots an order of ``leaves`` lots closes with, if it may choose anew."""
-    cold = cold_row(state, slot)
-    position = position_row(state, cold.position)
-    return min(leaves, cold.hold_lots + binary.closable(position, cold.side))  # type: ignore[no-any-return]
-
-
-@kernel
-def binary_hold(state: Record, slot: int, price: int, leaves: int) -> int:
-    """``new_hold`` of a BINARY."""
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    opening = leaves - closing_lots(state, slot, leaves)
-    cash = binary.cash_of(terms, cold.side, price, opening)
-    return cash + binary.fee_part(terms, cold.side, price, leaves)  # type: ignore[no-any-return]
-
-
-@kernel
-def move_binary(state: Record, slot: int, price: int, leaves: int) -> None:
-    """``move_hold`` of a BINARY."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    before = binary.hold_of(terms, order, cold)
-    after = binary_hold(state, slot, price, leaves)
-    binary.move_cash(state, position_row(state, cold.position), after - before)
-    binary.set_lots(state, terms, slot, closing_lots(state, slot, leaves))
-    cold.hold_fee = binary.fee_part(terms, cold.side, price, leaves)
-
-
-@kernel
-def short_lots(state: Record, slot: int, leaves: int) -> int:
-    """How many of ``leaves`` lots of a SELL are short, if it may take all base there is."""
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    position = position_row(state, cold.position)
-    free = balance_row(state, position.base_balance).available
-    free += short.hold_of(terms, order_row(state, slot), cold)
-    return leaves - min(leaves, free // terms.base_per_lot)  # type: ignore[no-any-return]
-
-
-@kernel
-def short_cash(state: Record, slot: int, price: int, lots: int) -> int:
-    """Cash for short lots of an order; one without a price goes by the last trade."""
-    if lots == 0:
-        return 0
-    terms = instrument_row(state, cold_row(state, slot).instrument)
-    return short.cash_for(terms, price if price != 0 else terms.last_price, lots)  # type: ignore[no-any-return]
-
-
-@kernel
-def move_short(state: Record, slot: int, price: int, leaves: int) -> None:
-    """``move_hold`` of a SELL that may be short."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    position = position_row(state, cold.position)
-    lots = short_lots(state, slot, leaves)
-    cash = short_cash(state, slot, price, lots)
-    base_units = (leaves - lots) * terms.base_per_lot - short.hold_of(terms, order, cold)
-    short.take(state, position, base_units, lots - cold.hold_lots, cash - cold.short_cash)
-    position.held += leaves - order.leaves
-    cold.hold_lots = lots
-    cold.short_cash = cash
 
 
 @inlined

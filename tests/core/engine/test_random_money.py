@@ -28,7 +28,6 @@ TRADERS: Final = range(3, 7)
 BINARY: Final = 2
 FEES: Final = 2
 SHORT: Final = 2_048
-CLEARING: Final = 4_096
 
 
 class MoneyScenario(Scenario):
@@ -114,13 +113,12 @@ class MoneyScenario(Scenario):
 
     def _change(self) -> Command:
         chance = self.chance
-        changes = chance.choice((SHORT, SHORT, CLEARING, FEES))
+        changes = chance.choice((SHORT, SHORT, FEES))
         return self.asked(
             UpdateInstrument(
                 instrument=self.instrument(),
                 changes=changes,
                 short_ppm=chance.choice((0, 500_000)),
-                clearing_ns=chance.choice((0, SECOND)),
                 maker_ppm=chance.choice((-50, 10)),
                 taker_ppm=chance.choice((0, 99)),
             )
