@@ -196,7 +196,11 @@ class Channel:
         if link is None:
             return
         link.awake()
-        if all(self.deliver(link) for _ in range(TURN_CHUNKS)):
+        for _ in range(TURN_CHUNKS):
+            if not (link.has_events() or link.has_replies()):
+                break
+            self.deliver(link)
+        else:
             self._turn_handle = self._loop.call_soon(self._turn)
             return
         link.sleep()

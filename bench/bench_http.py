@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -26,6 +25,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from bench import machine, result
+from bench.hiccups import HiccupMeter
 from bench.http_load import DIGITS_MARK, Lines, Seen
 
 CONNECTIONS: Final = (1, 16, 100)
@@ -37,6 +38,7 @@ CEILING_FACTOR: Final = 10  # As many more of them against a server that does no
 STOP_S: Final = 30.0
 SETTLE_S: Final = 2.0
 CREATED: Final = 201
+WATCH_DIVISOR: Final = 10  # Of a run's time, between the runs.
 USER: Final = "bench"
 PERCENTILES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "p99_9_ns": 99.9}
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
@@ -95,6 +97,7 @@ def run(seconds: float, plan: Plan = Plan()) -> dict[str, Any]:  # noqa: B008  I
     """Runs of ``seconds`` each."""
     allowed = sorted(os.sched_getaffinity(0))
     runs: list[dict[str, Any]] = []
+    meter = HiccupMeter()
     with contextlib.ExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, {allowed[0]})
@@ -105,20 +108,16 @@ def run(seconds: float, plan: Plan = Plan()) -> dict[str, Any]:  # noqa: B008  I
             with _exchange(durability, plan.settings, allowed) as (server, has_replayer):
                 replayer = has_replayer
                 for count in plan.connections * plan.rounds:
+                    meter.watch(seconds / WATCH_DIVISOR)
                     for one in (*bare, server):
                         made = _measure(one, count, seconds, plan)
                         runs.append({"durability": durability, **made._asdict()})
     pinned = {"generator": allowed[0], "http": allowed[0], "core": allowed[1 % len(allowed)]}
-    return {
-        "schema": 1,
-        "bench": "http",
-        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": {"seconds": seconds, "rounds": plan.rounds},
-        "machine": {"pinned": pinned, "replayer": "running" if replayer else "none"},
-        **_result(runs, ceilings, plan),
-        "runs": runs,
-        "noise": _noise(runs, plan),
-    }
+    options = {"seconds": seconds, "rounds": plan.rounds}
+    ran = machine.RUNNING if replayer else machine.NONE
+    found = result.head("http", options, pinned=pinned, replayer=ran)
+    found |= _result(runs, ceilings, plan) | {"hiccups": meter.result()}
+    return result.without_empty({**found, "runs": runs, "noise": _noise(runs, plan)})
 
 
 def _result(runs: list[dict[str, Any]], ceilings: list[Run], plan: Plan) -> dict[str, Any]:
@@ -147,9 +146,7 @@ def _noise(runs: list[dict[str, Any]], plan: Plan) -> dict[str, float]:
                 for one in runs
                 if (one["server"], one["connections"]) == (durability, count)
             ]
-            middle = median(rates)
-            spread = median(abs(rate - middle) for rate in rates) / middle
-            found[f"{durability}_{count}_orders_per_s"] = round(spread, 4)
+            found[f"{durability}_{count}_orders_per_s"] = round(result.spread(rates), 4)
     return found
 
 

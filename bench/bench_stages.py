@@ -66,7 +66,7 @@ def trips(ends: int, slots: int, count: int, sequence: int, taken: int) -> int:
         before = position(output)
         begun_ns = monotonic_ns()
         if stages != 0:
-            mark(slot, begun_ns, monotonic_ns())
+            mark(slot, begun_ns, begun_ns)  # It reads no request: "in" is "ring".
         if offer(inbound, slot, 1, 0) == 0:
             return -1
         wake(sleeping_at, fd)

@@ -6,6 +6,7 @@ dark: classes ``color-0`` and on, ``old`` for what is compared with.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from math import log10
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,10 @@ from pygal.style import Style
 
 from bench.figures import time_text
 from bench.stored import Curve, Stage, Step
+
+# Importing pygal leaves a finder of modules of an old kind, for plugins that are not used here;
+# with it every later import of this process warns.
+sys.meta_path[:] = [each for each in sys.meta_path if hasattr(each, "find_spec")]
 
 WIDTH: Final = 640
 FONT: Final = 15

@@ -1,6 +1,6 @@
 """The table stage x percentile of a running exchange, for whatever drives it.
 
-Times are CLOCK_MONOTONIC nanoseconds.  The side ring holds the stamps of the newest 65,536
+Times are CLOCK_MONOTONIC nanoseconds.  The side ring holds the stamps of the newest 16,384
 commands; of a run that is longer, ``Collected`` keeps what it sees when it looks.
 """
 

@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 
 PART: Final = "stages"  # Of the name of the segment.
 SCHEMA: Final = 1
-CAPACITY: Final = 65_536  # Commands.
+CAPACITY: Final = 16_384  # Commands: the ring stays in the cache of the core.
 CAPACITY_MIN: Final = BATCH_SLOTS_MAX
 AFTER_MAX: Final = (1 << 32) - 1  # "Ring" was so much later than "in", or more: not known.
 AGE_MAX_NS: Final = 3_600_000_000_000  # What says that it waited longer is no stamp.
@@ -160,11 +160,13 @@ def stamp_out(end: int, sequence: int, now_ns: int) -> None:
 
 
 @kernel
-def take(end: int, batch: int, slots: int, first_sequence: int, count: int) -> None:
-    """A block of ``count`` commands in ``slots`` slots at ``batch`` is about to be sequenced: keep
-    what their producers said."""
+def take(
+    end: int, batch: int, slots: int, first_sequence: int, count: int, sequenced_ns: int
+) -> None:
+    """A block of ``count`` commands in ``slots`` slots at ``batch`` is sequenced now: keep what
+    their producers said."""
     ring = _at_end(end)
-    ring.sequenced_ns = monotonic_ns()
+    ring.sequenced_ns = sequenced_ns
     ring.first_sequence = first_sequence
     ring.last_sequence = first_sequence + count - 1
     ring.state = OPEN
@@ -320,7 +322,7 @@ def table(stamps: Array) -> list[dict[str, Any]]:
 
 def _rows(stamps: Array) -> Iterator[dict[str, Any]]:
     for stage, (begin, end) in STAGE_ENDS.items():
-        known = (stamps[begin] > 0) & (stamps[end] > 0)
+        known = (stamps[begin] > 0) & (stamps[end] >= stamps[begin])  # Somebody may set clocks.
         taken_ns = stamps[end][known] - stamps[begin][known]
         if len(taken_ns):
             shares = np.percentile(taken_ns, list(PERCENTILES.values()), method="higher")

@@ -12,7 +12,7 @@ import argparse
 import os
 import signal
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -295,7 +295,31 @@ class Replayer:
         self.archive.close()
 
 
-def serve(settings: Settings, stopping: threading.Event) -> int:
+class Stopping:
+    """Set by a signal, looked at between two turns.
+
+    No threading.Event: the handler may interrupt its ``wait`` where that holds the Event's lock,
+    and ``set`` would wait for it forever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self, *_: object) -> None:
+        """The handler."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Did the signal come?"""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; did the signal come?"""
+        time.sleep(seconds)
+        return self._is_set
+
+
+def serve(settings: Settings, stopping: Stopping) -> int:
     """Wait for a core, follow its journal until ``stopping``; the exit code."""
     live = LiveCore(settings.data)
     while not live.look() and not live.epoch:
@@ -354,8 +378,8 @@ def main(argv: list[str]) -> int:
     end_with_parent(parent_pid)
     os.umask(0o077)
     be_idle()
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    stopping = Stopping()
+    signal.signal(signal.SIGTERM, stopping.set)
     try:
         return serve(settings, stopping)
     except JournalError as error:

@@ -30,7 +30,7 @@ def block(ring: Stages, first: int, count: int) -> None:
     """A block of commands goes its way."""
     batch = np.zeros(count, COMMAND)
     batch["slots"] = 1
-    stages.take(ring.end, int(batch.ctypes.data), count, first, count)
+    stages.take(ring.end, int(batch.ctypes.data), count, first, count, monotonic_ns())
     stages.journaled(ring.end)
     stages.applied(ring.end, monotonic_ns())
     stages.published(ring.end, 0)

@@ -108,9 +108,11 @@ def test_readers() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(PURE, reason="times of plain Python say nothing")
 def test_http() -> None:
+    from bench import result
     from bench.bench_http import Plan, run
 
     found = run(5.0, Plan(1, (2,), ("relaxed",), 20, SETTINGS))
+    assert result.faults(found) == []
     assert found["relaxed_2_orders_per_s"] > 0
     assert found["relaxed_2_baseline_orders_per_s"] > 0
     assert found["relaxed_2_ratio"] > 0

@@ -97,7 +97,8 @@ LOOP: Final = record(
         ("longest_1s_ns", "<i8"),
         ("second_from_ns", "<i8"),
         ("stages", "<i8"),  # The core's end of the side ring; 0: no stamps.
-        ("reserved", "<i8", (28,)),
+        ("ahead_ns", "<i8"),  # The wall clock of the monotonic one, when ``turn`` began.
+        ("reserved", "<i8", (27,)),
     ],
 )
 loop_at = pointer(LOOP)
@@ -130,7 +131,9 @@ EINTR: Final = 4
 def turn(loop_address: int) -> int:
     """Work until there is something for Python; what it is."""
     loop = loop_at(loop_address)
+    wall_ns = realtime_ns()
     begun_ns = monotonic_ns()
+    loop.ahead_ns = wall_ns - begun_ns  # Constant, unless somebody sets the clock.
     now_ns = begun_ns
     gauge(loop.counters, HEARTBEAT_NS, begun_ns)  # A turn lasts PYTHON_NS at the most.
     # In ``relaxed`` the syncer is later than the batch, and the next batch may never come.
@@ -254,10 +257,12 @@ def sort_out(loop: Record, taken: int) -> None:
 def stamp(loop: Record) -> None:
     """Give every command of the batch its sequence, its time and its checksum, whatever its
     producer left in those fields."""
-    if loop.stages != 0:
-        take(loop.stages, loop.batch, loop.slots, loop.sequence + 1, loop.commands)
+    now_ns = realtime_ns()
     loop.first_sequence = loop.sequence + 1
-    loop.timestamp_ns = max(loop.timestamp_ns + 1, realtime_ns())
+    if loop.stages != 0:
+        sequenced_ns = now_ns - loop.ahead_ns
+        take(loop.stages, loop.batch, loop.slots, loop.first_sequence, loop.commands, sequenced_ns)
+    loop.timestamp_ns = max(loop.timestamp_ns + 1, now_ns)
     place = 0
     while place < loop.slots:
         address = loop.batch + place * SLOT_BYTES

@@ -40,8 +40,7 @@ class Ring:
     def begin(self, first: int, count: int, in_ns: int = 0, after: int = 0) -> None:
         """A block is sequenced."""
         self.batch["timestamp_ns"], self.batch["crc32c"] = in_ns, after
-        stages.take(self.core.end, int(self.batch.ctypes.data), count, first, count)
-        self.core._record["sequenced_ns"] = NOW_NS
+        stages.take(self.core.end, int(self.batch.ctypes.data), count, first, count, NOW_NS)
 
     def end(self, woken: int = 0) -> None:
         """It is journaled, applied, published."""
@@ -210,6 +209,8 @@ def test_the_table_has_a_row_for_each_stage_that_was_stamped() -> None:
     }
     assert found["core"]["max_ns"] == 4_000
     assert found["adapter out"]["count"] == found["all"]["count"] == 5
+    stamps["sequenced_ns"][7:] = NOW_NS + 10**9  # The clock was set.
+    assert {row["stage"]: row for row in stages.table(stamps)}["durable"]["count"] == 7
     stamps["in_ns"] = 0
     assert "all" not in {row["stage"] for row in stages.table(stamps)}
     assert stages.table(stamps[:0]) == []

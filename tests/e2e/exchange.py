@@ -20,6 +20,7 @@ from tools.cli import main
 
 CHECKOUT: Final = Path(__file__).parents[2]
 SHM: Final = Path("/dev/shm")
+COMMAND_WITHIN_S: Final = 900.0  # A check of every command of a long campaign.
 READY_WITHIN_S: Final = 120.0  # A loaded machine of two cores, with everything starting at once.
 LIMITS: Final = {
     "orders_max": 20_000,
@@ -76,10 +77,12 @@ def outcry(*arguments: str, settings: Mapping[str, str] = SETTINGS) -> Ended:
         pid = os.fork()
         if pid == 0:
             _run(arguments, environment(settings), out.fileno(), err.fileno())
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + COMMAND_WITHIN_S
         while not (found := os.waitpid(pid, os.WNOHANG))[0]:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise AssertionError(f"{arguments}: no end within {COMMAND_WITHIN_S} s")
             time.sleep(0.002)
         texts = []
         for file in (out, err):

@@ -3,7 +3,7 @@
 Nothing here knows the exchange from inside; ``judge`` is a function of plain data.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
@@ -140,9 +140,13 @@ def _of_ids(commands: list[Command], orders: dict[tuple[str, str], dict[str, Any
         )
     found += [f"order {order} was placed {n} times" for order, n in placed.items() if n > 1]
     found += [f"execution {one} was told {n} times" for one, n in executions.items() if n > 1]
-    for (user, order_id), order in orders.items():
-        mine = [c for c in commands if c.user == user and order_id in (c.target, view_order(c))]
-        found += _of_replaces([c for c in mine if c.kind != CANCEL], order)
+    of_order: defaultdict[tuple[str, str], list[Command]] = defaultdict(list)
+    for command in commands:
+        if command.kind != CANCEL:
+            for order_id in {command.target, view_order(command)} - {None}:
+                of_order[command.user, str(order_id)].append(command)
+    for name, order in orders.items():
+        found += _of_replaces(of_order[name], order)
     return found
 
 

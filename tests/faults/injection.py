@@ -279,9 +279,9 @@ SURVIVED: Final[dict[str, Callable[[Case, Call], bool]]] = {
 }
 
 
-def campaign(count: int, seed: int) -> Report:
-    """``count`` cases, 0: all of them; raises Impossible."""
-    report = Report("injection", seed)
+def campaign(count: int, seed: int, minutes: float = 0.0) -> Report:
+    """``count`` cases, 0: all of them, as far as ``minutes`` reach; raises Impossible."""
+    report = Report("injection", seed, minutes=minutes)
     chance = random.Random(seed)
     warm_once()
     with folder("injection") as place:
@@ -295,6 +295,8 @@ def campaign(count: int, seed: int) -> Report:
         chance.shuffle(todo)
         todo = todo[:count] if count else todo
         for number, case in enumerate(todo):
+            if report.is_late():
+                break
             if number % TOLD_EVERY == 0:
                 sys.stderr.write(f"injection: {number} of {len(todo)}\n")
                 sys.stderr.flush()
@@ -308,7 +310,7 @@ def main() -> int:
     """The command line."""
     options = arguments(__doc__, 0).parse_args()
     try:
-        report = campaign(options.count, options.seed)
+        report = campaign(options.count, options.seed, options.minutes)
     except Impossible as reason:
         sys.stderr.write(f"injection: not possible here: {reason}\n")
         return EXIT_IMPOSSIBLE

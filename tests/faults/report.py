@@ -29,6 +29,11 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     begun_s: float = field(default_factory=time.monotonic)
+    minutes: float = 0.0  # After so many the totals so far are told; 0: after all cases.
+
+    def is_late(self) -> bool:
+        """Is its time over?"""
+        return 0 < self.minutes * 60 <= time.monotonic() - self.begun_s
 
     def note(self, where: str, found: list[str]) -> None:
         """Keep what broke in one case, named so that it can be run again."""
@@ -58,6 +63,8 @@ def arguments(description: str | None, count: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--count", type=int, default=count)
     parser.add_argument("--seed", type=int, default=1)
+    if count == 0:
+        parser.add_argument("--minutes", type=float, default=0.0, help="end early, with totals")
     parser.add_argument("--json", action="store_true")
     return parser
 

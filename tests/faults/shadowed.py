@@ -339,9 +339,12 @@ def kill_round(report: Report, phase: Phase, place: Path, kills: int, seed: int)
         life.remove()
 
 
-def campaign(count: int, kills: int, seed: int) -> Report:
-    """``count`` cases, 0: all of them; then so many kills.  Raises Impossible."""
-    report = Report("shadowed", seed)
+def campaign(count: int, kills: int, seed: int, minutes: float = 0.0) -> Report:
+    """``count`` cases, 0: all of them, as far as ``minutes`` reach; then so many kills.
+
+    Raises Impossible.
+    """
+    report = Report("shadowed", seed, minutes=minutes)
     chance = random.Random(seed)
     warm_once()
     with folder("shadowed") as place:
@@ -354,6 +357,8 @@ def campaign(count: int, kills: int, seed: int) -> Report:
         chance.shuffle(todo)
         todo = todo[:count] if count else todo
         for number, case in enumerate(todo):
+            if report.is_late():
+                break
             if number % TOLD_EVERY == 0:
                 sys.stderr.write(f"shadowed: {number} of {len(todo)}\n")
                 sys.stderr.flush()
@@ -373,7 +378,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     options = parser.parse_args()
     try:
-        report = campaign(options.count, options.kills, options.seed)
+        report = campaign(options.count, options.kills, options.seed, options.minutes)
     except Impossible as reason:
         sys.stderr.write(f"shadowed: not possible here: {reason}\n")
         return EXIT_IMPOSSIBLE

@@ -396,7 +396,7 @@ PLANTINGS: Final = (
     Planting(
         "a journaled command is told never to have been executed",
         "adapters/channel.py",
-        "        self._fail_sequenced(before, last)\n",
+        "        self.waiting.fail_sequenced(before, last)\n",
         "",
         (
             "tests/adapters/test_gateway.py::"

@@ -111,7 +111,8 @@ def test_a_process_that_signals_kill_again_and_again_is_never_given_up(
     _wait(lambda: len(_starts(tmp_path, "core")) >= 5)
     times = [at for _, at in _starts(tmp_path, "core")]
     assert process.poll() is None
-    assert times[4] - times[3] > times[2] - times[1]
+    for failures in (2, 3, 4):  # A start may take long on a busy machine, its pause is never short.
+        assert times[failures] - times[failures - 1] >= backoff_s(failures)
     assert len(_starts(tmp_path, "http")) == 1
 
 

@@ -201,7 +201,7 @@ async def test_a_core_that_does_not_stamp_has_no_stages(client: Client) -> None:
     assert reply.body == {"enabled": False, "stages": [], "seq": 1_000}
 
 
-@pytest.mark.parametrize("count", ["0", "65537", "x"])
+@pytest.mark.parametrize("count", ["0", "16385", "x"])
 async def test_stages_of_no_number_of_commands_are_refused(client: Client, count: str) -> None:
     reply = await client.get(f"/v1/admin/stages?commands={count}", user="admin")
 
