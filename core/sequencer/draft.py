@@ -33,6 +33,7 @@ from core.reasons import Reason
 from core.records import (
     DRAFT_BYTES,
     INSTRUMENT_BAND,
+    INSTRUMENT_OUTSIDE,
     INSTRUMENT_TICKS,
     SPECIAL_LIMITS,
 )
@@ -62,6 +63,7 @@ EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
 HALTED: Final = Reason.HALTED.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
 PHASE: Final = Reason.PHASE.value
 POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
 PRICE_MISSING: Final = Reason.PRICE_MISSING.value
@@ -88,6 +90,8 @@ def draft(state: Record, command: int) -> int:
     if not 0 < place.instrument <= state.instruments_used:
         return UNKNOWN_INSTRUMENT
     terms = instrument_row(state, place.instrument)
+    if terms.special & INSTRUMENT_OUTSIDE != 0 and not suits_outside(command):
+        return NOT_SUPPORTED
     reason = check_phase(terms, command)
     if reason == 0:
         reason = check_prices(state, terms, command)
@@ -108,6 +112,18 @@ def draft(state: Record, command: int) -> int:
         best = best_opposite(state, place.instrument, place.side)
         reason = because(state, POST_ONLY_WOULD_TAKE, best, mine.price)
     return reason
+
+
+@kernel
+def suits_outside(command: int) -> bool:
+    """Has an order nothing that needs a book of ours?"""
+    place = place_at(command)
+    if is_stop(place.order_type) or place.flags != 0 or place.display_qty != 0:
+        return False
+    if place.slots == 1:
+        return True
+    more = place_2_at(command + SLOT_BYTES)
+    return (more.min_qty | more.protection_price | more.oco) == 0  # type: ignore[no-any-return]
 
 
 @inlined
@@ -326,7 +342,8 @@ def draft_limits(state: Record, command: int) -> None:
     mine.leaves = place.qty
     mine.multiplier = instrument_row(state, place.instrument).multiplier
     mine.stays = int(place.time_in_force not in (IOC, FOK))
-    if not rests(command):
+    outside = instrument_row(state, place.instrument).special & INSTRUMENT_OUTSIDE != 0
+    if outside or not rests(command):
         return
     bookside = orders.own_bookside(place.instrument, place.side)
     key = mine.price ^ bookside_row(state, bookside).flip
@@ -389,6 +406,8 @@ def check_space(state: Record, terms: Record, command: int) -> int:
 def has_page(state: Record, command: int) -> bool:
     place = place_at(command)
     mine = draft_of(state)
+    if instrument_row(state, place.instrument).special & INSTRUMENT_OUTSIDE != 0:
+        return True
     if is_stop(place.order_type):
         bookside = stops.stop_side(place.instrument, place.side)
         price = mine.stop_price
