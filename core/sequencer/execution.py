@@ -111,24 +111,22 @@ def fill_open(state: Record, command: int, slot: int, lots: int) -> None:
         limits.count_fill(state, slot, lots)
     quote = 0
     base = 0
-    fee = 0
     if state.risk != 0:
-        fee = said.fee
-        closing = routed.take_fill(state, slot, lots, said.price, fee)
+        closing = routed.take_fill(state, slot, lots, said.price, said.fee)
         signed = lots if cold.side == BUY else -lots
-        quote, base = book(state, command, signed, said.price, fee, closing)
+        quote, base = book(state, command, signed, said.price, said.fee, closing)
     else:
         order.leaves -= lots
         order.cum += lots
     order.cum_notional += said.price * lots * terms.multiplier
     cold.last_price = said.price
-    cold.fees += fee
+    cold.fees += said.fee
     cold.updated_ns = state.timestamp_ns
     reserve(state)
     event = order_event(state, FILL, MAKER if said.flags & OUTSIDE_MAKER != 0 else 0, order, cold)
     event.price = said.price
     event.qty = lots
-    event.fee = fee
+    event.fee = said.fee
     tell_missing(state, cold.instrument, quote, base)
     if order.leaves == 0:
         end_filled(state, slot)

@@ -57,6 +57,7 @@ def ask(state: Record, slot: int, kind: int, price: int, qty: int) -> None:
     order = order_row(state, slot)
     asked = routed_row(state, slot)
     asked.route += 1
+    cold_row(state, slot).updated_ns = state.timestamp_ns
     event = order_event(state, ORDER_ROUTE_REQUESTED, 0, order, cold_row(state, slot))
     event.price = price
     event.qty = qty
