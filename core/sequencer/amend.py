@@ -158,6 +158,9 @@ def draft_limits(state: Record, slot: int, total: int, leaves: int) -> None:
     mine.multiplier = instrument_row(state, cold.instrument).multiplier
     mine.own_leaves = order.leaves
     mine.own_notional = order.price * order.leaves * mine.multiplier
+    if is_outside(state, slot):  # It rests nowhere, so nobody is where it would.
+        mine.opens = int(mine.price != order.price)
+        return
     if cold.status == STATUS_PENDING or order.level == 0 or mine.price == order.price:
         return
     bookside = orders.own_bookside(cold.instrument, cold.side)

@@ -342,8 +342,7 @@ def draft_limits(state: Record, command: int) -> None:
     mine.leaves = place.qty
     mine.multiplier = instrument_row(state, place.instrument).multiplier
     mine.stays = int(place.time_in_force not in (IOC, FOK))
-    outside = instrument_row(state, place.instrument).special & INSTRUMENT_OUTSIDE != 0
-    if outside or not rests(command):
+    if not rests(command):
         return
     bookside = orders.own_bookside(place.instrument, place.side)
     key = mine.price ^ bookside_row(state, bookside).flip

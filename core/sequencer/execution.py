@@ -33,7 +33,7 @@ from core.messages import (
 )
 from core.reasons import Reason
 from core.risk import holds, limits, routed
-from core.risk.accounts import OUTSIDE_ACCOUNT, find_position, is_trader, need_position
+from core.risk.accounts import OUTSIDE_ACCOUNT, available, find_position, is_trader, need_position
 from core.rows import (
     account_row,
     asset_row,
@@ -62,7 +62,9 @@ SETTLEMENT_REASON: Final = Reason.SETTLEMENT.value
 def book(
     state: Record, command: int, lots: int, price: int, fee: int, closing: int
 ) -> tuple[int, int]:
-    """``routed.book`` for the account of the command."""
+    """``routed.book`` for the account of the command; with risk off nothing is moved."""
+    if state.risk == 0:
+        return 0, 0
     said = outside_at(command)
     row = need_position(state, said.account, said.instrument)
     return routed.book(state, row, lots, price, fee, closing)  # type: ignore[no-any-return]
@@ -93,7 +95,7 @@ def fill_order(state: Record, command: int, slot: int, side: int) -> None:
         fill_open(state, command, slot, lots)
         rest -= lots
         fee = 0
-    if rest > 0 and is_trader(state, said.account) and state.risk != 0:
+    if rest > 0 and is_trader(state, said.account):
         lots = rest if side == BUY else -rest
         quote, base = book(state, command, lots, said.price, fee, 0)
         tell_missing(state, said.instrument, quote, base)
@@ -232,13 +234,12 @@ def correct(state: Record, command: int, side: int) -> None:
 @kernel
 def tell_trade(state: Record, command: int, side: int, kind: int) -> Record:
     said = outside_at(command)
-    row = find_position(state, said.account, said.instrument)
-    position = position_row(state, row)
+    terms = instrument_row(state, said.instrument)
     event = money_event(state, kind, said.account, said.instrument)
     event.order_id = said.order_id
-    if instrument_row(state, said.instrument).instrument_type != BINARY:
-        event.leaves = balance_row(state, position.base_balance).available
-    event.cum = balance_row(state, position.quote_balance).available
+    if terms.instrument_type != BINARY:
+        event.leaves = available(state, said.account, terms.base_asset)
+    event.cum = available(state, said.account, terms.quote_asset)
     event.flags = side & SELL_SIDE
     copy36(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, command + SLOT_BYTES)
     return event

@@ -301,7 +301,7 @@ def apply_execution(state: Record, command: int) -> None:
     if kind == OUTSIDE_FILLED:
         fill_order(state, command, slot, side_of(state, command))
     elif kind in (OUTSIDE_BUSTED, OUTSIDE_CORRECTED):
-        if is_trader(state, said.account) and state.risk != 0:
+        if is_trader(state, said.account):
             correct(state, command, side_of(state, command))
     elif outcome != EXEC_APPLIED:
         return
