@@ -107,28 +107,29 @@ def move(state: Record, terms: Record, cold: Record, amount: int) -> None:
 
 
 @kernel
-def refit(state: Record, slot: int, before: int, leaves: int) -> None:
-    """The terms of an order, or what is asked for, have changed: it held ``before`` for ``leaves``
-    lots, and holds what follows from them now."""
+def refit(state: Record, slot: int, price: int, held: int, leaves: int) -> None:
+    """The terms of an order, or what is asked for, have changed: it held for ``held`` lots at
+    ``price`` and had ``leaves``.  It holds what follows from its terms now, BINARY own lots
+    first."""
     stay_apart()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
-    is_binary = terms.instrument_type == BINARY
-    price, now = held_terms(order, cold, is_binary)
     if is_budget(order, cold):
         if cold.hold_lots > order.leaves:
             binary.set_lots(state, terms, slot, order.leaves)
         return
+    is_binary = terms.instrument_type == BINARY
+    if cold.side == SELL and not is_binary:
+        position_row(state, cold.position).held += order.leaves - leaves
+    new_price, now = held_terms(order, cold, is_binary)
+    before = hold_for(terms, cold.side, price, held, cold.hold_lots)
     if is_binary:
         position = position_row(state, cold.position)
         lots = min(now, cold.hold_lots + binary.closable(position, cold.side))
         binary.set_lots(state, terms, slot, lots)
-    elif cold.side == SELL:
-        position_row(state, cold.position).held += order.leaves - leaves
-    after = hold_for(terms, cold.side, price, now, cold.hold_lots)
-    cold.hold_fee = fee_part(terms, cold.side, price, now)
-    move(state, terms, cold, after - before)
+    cold.hold_fee = fee_part(terms, cold.side, new_price, now)
+    move(state, terms, cold, hold_for(terms, cold.side, new_price, now, cold.hold_lots) - before)
 
 
 @kernel
@@ -159,12 +160,11 @@ def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
 @kernel
 def take_fill(state: Record, slot: int, fill: int, price: int, fee: int) -> int:
     """``fill`` lots of an order are done: it holds what its new open quantity needs; how many own
-    lots it closed with."""
+    lots it closed with, which are reserved until they are booked."""
     stay_apart()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
-    notional = price * fill * terms.multiplier
     position = position_row(state, cold.position)
     before = hold_of(terms, order, cold)
     order.leaves -= fill
@@ -172,12 +172,12 @@ def take_fill(state: Record, slot: int, fill: int, price: int, fee: int) -> int:
     closing = 0
     if terms.instrument_type == BINARY:
         closing = min(fill, cold.hold_lots)
-        binary.take_lots(position, cold.side, -closing)
         cold.hold_lots -= closing
     elif cold.side == SELL:
         position.held -= fill
     if is_budget(order, cold):
-        cold.hold_fee -= min(cold.hold_fee, max(notional + fee, 0))
+        cost = price * (fill - closing) * terms.multiplier
+        cold.hold_fee -= min(cold.hold_fee, cost + max(fee, 0))
     else:
         held_price, held = held_terms(order, cold, terms.instrument_type == BINARY)
         cold.hold_fee = fee_part(terms, cold.side, held_price, held)
@@ -191,10 +191,11 @@ def take_fill(state: Record, slot: int, fill: int, price: int, fee: int) -> int:
 @kernel
 def cash_flow(terms: Record, position: Record, lots: int, price: int, closing: int) -> int:
     """BINARY: cash that ``lots`` bought (negative: sold) bring to an account, and the pot gives;
-    ``closing`` of them meet lots that an order had reserved."""
+    ``closing`` of them meet lots that an order has reserved, and are not any more."""
     side = BUY if lots > 0 else SELL
     size = lots if lots > 0 else -lots
     pairs = closing + min(size - closing, binary.closable(position, side))
+    binary.take_lots(position, side, -closing)
     cash = pairs * terms.payout - binary.cash_of(terms, side, price, size)
     terms.pot -= cash
     return cash  # type: ignore[no-any-return]

@@ -161,7 +161,7 @@ def confirm(state: Record, slot: int) -> None:
         close(state, slot, ORDER_CANCELED, STATUS_CANCELED, CANCELED_OUTSIDE)
         return
     terms = instrument_row(state, cold.instrument)
-    before = holds.hold_of(terms, order, cold)
+    held_price, held = routed.held_terms(order, cold, terms.instrument_type == BINARY)
     leaves = order.leaves
     price = order.price
     if state.limits_used != 0:
@@ -171,17 +171,17 @@ def confirm(state: Record, slot: int) -> None:
     drop_request(state, slot)
     if state.limits_used != 0:
         limits.weigh(state, slot, order.leaves)
-    held = 0
+    amount = 0
     if state.risk != 0:
-        routed.refit(state, slot, before, leaves)
-        held = holds.hold_of(terms, order, cold)
+        routed.refit(state, slot, held_price, held, leaves)
+        amount = holds.hold_of(terms, order, cold)
     event = order_event(state, ORDER_REPLACED, 0, order, cold)
     event.qty = qty
     event = order_event(state, REPLACED_FROM, 0, order, cold)
     event.price = price
     event.qty = leaves + order.cum
     event.leaves = 0
-    event.fee = held
+    event.fee = amount
     if state.paired != 0:
         tell_pairs(state, slot)
 
@@ -199,10 +199,12 @@ def drop(state: Record, slot: int) -> None:
         close(state, slot, ORDER_CANCELED, STATUS_CANCELED, REJECTED_OUTSIDE)
         return
     order = order_row(state, slot)
-    before = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
+    is_binary = instrument_row(state, cold.instrument).instrument_type == BINARY
+    price, held = routed.held_terms(order, cold, is_binary)
     drop_request(state, slot)
+    cold.updated_ns = state.timestamp_ns
     if state.risk != 0:
-        routed.refit(state, slot, before, order.leaves)
+        routed.refit(state, slot, price, held, order.leaves)
     if state.paired != 0:
         tell_pairs(state, slot)
 

@@ -201,21 +201,22 @@ def check_execution(state: Record, command: int) -> int:
     if not 0 < said.instrument <= state.instruments_used:
         return UNKNOWN_INSTRUMENT
     terms = instrument_row(state, said.instrument)
-    if terms.matching != MATCHED_OUTSIDE:
-        return TERMS
+    fits = terms.matching == MATCHED_OUTSIDE
+    reason = 0
     if said.kind == OUTSIDE_SETTLED:
-        if terms.instrument_type != BINARY:
-            return TERMS
-        return check_last(state, terms, said.price)
-    if not trades(said.kind):
-        return 0
-    reason = check_amounts(state, terms, said.price, said.qty)
-    if said.kind == OUTSIDE_CORRECTED:
-        new = correction_at(command + 2 * SLOT_BYTES)
-        later = check_amounts(state, terms, new.new_price, new.new_qty)
-        if reason == 0 or 0 < later < reason:
-            reason = later
-    if reason == 0 and state.risk != 0:
+        fits = fits and terms.instrument_type == BINARY
+        if terms.instrument_type == BINARY:
+            reason = check_last(state, terms, said.price)
+    elif trades(said.kind):
+        reason = check_amounts(state, terms, said.price, said.qty)
+        if said.kind == OUTSIDE_CORRECTED:
+            new = correction_at(command + 2 * SLOT_BYTES)
+            later = check_amounts(state, terms, new.new_price, new.new_qty)
+            if reason == 0 or 0 < later < reason:
+                reason = later
+    if reason == 0 and not fits:
+        reason = TERMS
+    if reason == 0 and trades(said.kind) and state.risk != 0:
         reason = check_supply(state, terms, command)
         known = is_trader(state, said.account)
         if reason == 0 and known and not room_for_position(state, said.account, said.instrument):

@@ -11,13 +11,14 @@ from core.messages import (
     CANCEL_ACCEPTED,
     CLIENT_ORDER_ID_AT,
     ORDER_ROUTE_REQUESTED,
+    REPLACE_ORDER,
     ROUTE_CANCEL,
     ROUTE_PLACE,
     ROUTE_REPLACE,
     SELL_SIDE,
 )
 from core.records import INSTRUMENT_OUTSIDE
-from core.risk import holds, routed
+from core.risk import routed
 from core.rows import account_row, cold_row, instrument_row, order_row, routed_row
 from core.sequencer.admit import place_at
 from core.sequencer.events import bare_event, order_event, reserve
@@ -91,13 +92,12 @@ def ask_replace(state: Record, slot: int, price: int, qty: int) -> None:
     """Another price and order quantity; the order holds for the wider terms from now on."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    before = holds.hold_of(instrument_row(state, cold.instrument), order, cold)
     asked = routed_row(state, slot)
     asked.asked_price = price
     cold.short_cash = qty
     asked.asked = ROUTE_REPLACE
-    if state.risk != 0:
-        routed.refit(state, slot, before, order.leaves)
+    if state.risk != 0 and state.kind == REPLACE_ORDER:  # A REDUCE needs no more than there is.
+        routed.refit(state, slot, order.price, order.leaves, order.leaves)
     ask(state, slot, ROUTE_REPLACE, price, qty)
 
 
