@@ -211,9 +211,12 @@ def check_execution(state: Record, command: int) -> int:
         reason = check_amounts(state, terms, said.price, said.qty)
         if said.kind == OUTSIDE_CORRECTED:
             new = correction_at(command + 2 * SLOT_BYTES)
+            limit, value = state.limit, state.value
             later = check_amounts(state, terms, new.new_price, new.new_qty)
             if reason == 0 or 0 < later < reason:
                 reason = later
+            else:
+                because(state, reason, limit, value)
     if reason == 0 and not fits:
         reason = TERMS
     if reason == 0 and trades(said.kind) and state.risk != 0:
@@ -274,14 +277,13 @@ def check_supply(state: Record, terms: Record, command: int) -> int:
 
 @kernel
 def less_quote(terms: Record, room: int, side: int, product: int, qty: int, fee: int) -> int:
-    """Room for quote units after one booking of price x qty = ``product``; negative: none."""
+    """Room for quote units after one booking of price x qty = ``product``; negative: none.  A fee
+    counts in either sign: a positive one may be a debt, so that outside pays it."""
     if terms.instrument_type == BINARY:
         room -= terms.payout * qty
     elif side == SELL:
         room -= product * terms.multiplier
-    if room >= 0 and fee < 0:
-        room += fee
-    return room
+    return room - (fee if fee >= 0 else -fee) if room >= 0 else room
 
 
 @kernel
