@@ -7,11 +7,10 @@ goes into a line; from there it may come late, in another order, or twice.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from tests.model.commands import BUY
-from tests.model.events import MAKER, SELL_SIDE, Event
+from tests.model.events import SELL_SIDE, Event
 from tests.model.venue_commands import (
     OUTSIDE_MAKER,
     OUTSIDE_SELL,
@@ -27,8 +26,7 @@ from tests.model.venue_commands import (
 PLACE: Final = 1
 CANCEL: Final = 2
 REPLACE: Final = 3
-assert MAKER
-ORDERS_OF_OTHERS: Final = 0.02
+OVERFILLS: Final = 0.02
 
 
 class Execution(NamedTuple):
@@ -143,7 +141,7 @@ class Counterparty:
             self._say(OutsideCanceled, order)
         if self.executions and self.chance.random() < 0.08:
             self._take_back()
-        if self.orders and self.chance.random() < ORDERS_OF_OTHERS:
+        if self.orders and self.chance.random() < OVERFILLS:
             self._overfill(self.chance.choice(list(self.orders.values())))
 
     def trade(self, order: Order) -> None:
@@ -236,11 +234,3 @@ class Counterparty:
             for done in self.books
             if done.account == account
         )
-
-
-def again(command: OutsideCommand, **stamps: int) -> OutsideCommand:
-    """The same word, as it is sequenced now."""
-    return replace(command, **stamps)
-
-
-assert BUY == 1

@@ -59,7 +59,7 @@ class History:
 
     def _reference(self) -> list[Command]:
         terms: dict[str, Any] = {"quote_asset": USD, "matching": MATCHED_OUTSIDE}
-        fees = {"maker_ppm": self.chance.choice((0, 2_000)), "taker_ppm": 3_000}
+        fees: dict[str, Any] = {"maker_ppm": self.chance.choice((0, 2_000)), "taker_ppm": 3_000}
         return [
             CreateAsset(name="USD", scale=0),
             CreateAsset(name="BTC", scale=0),
@@ -128,7 +128,8 @@ class History:
         if kind == "many":
             return self._many()
         if kind == "money":
-            values = {"asset": chance.choice((USD, BTC)), "amount": chance.choice((5, 700))}
+            values: dict[str, Any] = {"asset": chance.choice((USD, BTC))}
+            values["amount"] = chance.choice((5, 700))
             way = chance.choice((Deposit, Withdraw))
             return way(account=chance.choice(TRADERS), **values)
         order_id, account = chance.choice(self.orders[-10:])

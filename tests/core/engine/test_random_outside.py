@@ -229,7 +229,8 @@ class OutsideScenario(Scenario):
             return self._said()
         said = chance.choice(self.said[-20:])
         if chance.random() < 0.3:
-            said = replace(said, **{chance.choice(("qty", "fee", "cum", "order_id")): self.qty()})
+            change: dict[str, Any] = {chance.choice(("qty", "fee", "cum", "order_id")): self.qty()}
+            said = replace(said, **change)
         return self.asked(said)
 
     def _many(self) -> Command:
