@@ -51,7 +51,7 @@ from core.rows import (
 )
 from core.sequencer.admit import because, place_at
 from core.sequencer.checks import check_notional, check_qty
-from core.sequencer.form import is_stop, place_2_at, rests
+from core.sequencer.form import is_stop, place_2_at, rests, suits_outside
 from core.sequencer.funds import check_money
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
@@ -112,18 +112,6 @@ def draft(state: Record, command: int) -> int:
         best = best_opposite(state, place.instrument, place.side)
         reason = because(state, POST_ONLY_WOULD_TAKE, best, mine.price)
     return reason
-
-
-@kernel
-def suits_outside(command: int) -> bool:
-    """Has an order nothing that needs a book of ours?"""
-    place = place_at(command)
-    if is_stop(place.order_type) or place.flags != 0 or place.display_qty != 0:
-        return False
-    if place.slots == 1:
-        return True
-    more = place_2_at(command + SLOT_BYTES)
-    return (more.min_qty | more.protection_price | more.oco) == 0  # type: ignore[no-any-return]
 
 
 @inlined
