@@ -87,7 +87,8 @@ def wider(state: Record, slot: int, price: int, qty: int) -> int:
     before = hold_of(terms, order, cold)
     leaves = max(order.leaves, qty - order.cum)
     if terms.instrument_type != BINARY:
-        return hold_for(terms, cold.side, max(price, order.price), leaves, 0) - before
+        need = hold_for(terms, cold.side, max(price, order.price), leaves, 0)
+        return WORD_MOST if need == WORD_MOST else need - before
     price = min(price, order.price) if cold.side == SELL else max(price, order.price)
     position = position_row(state, cold.position)
     lots = min(leaves, cold.hold_lots + binary.closable(position, cold.side))
