@@ -3,29 +3,23 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from adapters.instruments import PHASES, TYPES, Asset, Instrument
-from core.messages import BUY, text
+from adapters.instruments import Asset, Instrument, instrument_of
+from core.messages import text
 from core.sequencer.state import State
 from replay import views
 
-_NUMBERS: Final = (
-    "tick",
-    "tick_scale",
-    "lot",
-    "lot_scale",
-    "multiplier",
-    "base_per_lot",
-    "maker_ppm",
-    "taker_ppm",
-    "qty_min",
-    "qty_max",
-    "notional_min",
-    "notional_max",
-)
 SIDES: Final = {1: "buy", 2: "sell"}
-ORDER_TYPES: Final = {1: "limit", 2: "market"}
-TIMES_IN_FORCE: Final = {1: "gtc", 2: "ioc"}
-STATUSES: Final = {1: "open", 2: "filled", 3: "canceled", 4: "expired", 5: "rejected"}
+ORDER_TYPES: Final = {1: "limit", 2: "market", 3: "stop", 4: "stop_limit", 5: "trailing_stop"}
+TIMES_IN_FORCE: Final = {1: "gtc", 2: "ioc", 3: "fok", 4: "day", 5: "gtd"}
+STATUSES: Final = {
+    1: "open",
+    2: "filled",
+    3: "canceled",
+    4: "expired",
+    5: "rejected",
+    6: "pending",
+    7: "routed",
+}
 
 
 class Terms:
@@ -38,22 +32,11 @@ class Terms:
             if number
         }
         self.instruments = {
-            number: self._instrument(number, row)
+            number: instrument_of(number, row, self.assets)
             for number, row in enumerate(views.instruments(state))
             if number
         }
         self.accounts = views.account_names(state)
-
-    def _instrument(self, number: int, row: Any) -> Instrument:
-        return Instrument(
-            id=number,
-            symbol=text(row["symbol"]),
-            base=self.assets[int(row["base_asset"])],
-            quote=self.assets[int(row["quote_asset"])],
-            type=TYPES.get(int(row["instrument_type"]), "unknown"),
-            phase=PHASES.get(int(row["phase"]), "unknown"),
-            **{name: int(row[name]) for name in _NUMBERS},
-        )
 
     def account(self, number: int) -> str:
         """Name of an account, or its number where it has none."""
@@ -61,7 +44,7 @@ class Terms:
 
     def hold(self, terms: Instrument, side: int, amount: int) -> str:
         """What an order of a side holds, with its asset."""
-        asset = terms.quote if side == BUY else terms.base
+        asset = terms.hold_asset(side)
         return f"{asset.text(amount)} {asset.name}"
 
 
