@@ -84,7 +84,6 @@ class Instrument:
     quote: Asset
     type: str
     phase: str
-    matching: str
     tick: int
     tick_scale: int
     lot: int
@@ -97,15 +96,17 @@ class Instrument:
     qty_max: int
     notional_min: int
     notional_max: int
-    price_min: int
-    price_max: int
-    band_ppm: int
-    reference_price: int
-    max_age_ns: int
-    day_end_ns: int
-    short_ppm: int
-    clearing_ns: int
-    payout: int  # BINARY: quote units per lot.
+    # What a plain instrument does not have.
+    matching: str = "here"
+    price_min: int = 0
+    price_max: int = 0
+    band_ppm: int = 0
+    reference_price: int = 0
+    max_age_ns: int = 0
+    day_end_ns: int = 0
+    short_ppm: int = 0
+    clearing_ns: int = 0
+    payout: int = 0  # BINARY: quote units per lot.
 
     @property
     def is_binary(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from aiohttp import web
 
 from adapters.http import records
-from adapters.http.feed import TRADES_KEPT
+from adapters.http.feed import TRADES_KEPT, Undone
 from adapters.http.problems import Fault, Problem
 from adapters.http.replies import answer, exchange_of, listing, parameters, whole
 from adapters.instruments import Asset, Instrument, Instruments
@@ -187,21 +187,31 @@ async def get_trades(request: web.Request) -> web.Response:
     next_cursor = None
     if len(rows) > limit:
         next_cursor = f"{int(page[-1]['sequence'])}.{int(page[-1]['index'])}"
-    items = [_trade(row, instrument) for row in page]
+    undone = exchange.feed.undone
+    items = [_trade(row, instrument, undone) for row in page]
     content = listing(items, exchange.sequence, next_cursor)
     content["complete_from_seq"] = exchange.feed.since
     return answer(request, content)
 
 
-def _trade(row: Any, instrument: Instrument) -> dict[str, Any]:
+def _trade(row: Any, instrument: Instrument, undone: dict[str, Undone]) -> dict[str, Any]:
     sequence = int(row["sequence"])
+    trade_id = f"{sequence}.{int(row['index'])}"
+    now = undone.get(trade_id)
+    said: dict[str, Any] = {}
+    if now is not None and now.qty:
+        price, qty = instrument.price_text(now.price), instrument.qty_text(now.qty)
+        said = {"corrected": {"price": price, "qty": qty}}
+    elif now is not None:
+        said = {"busted": True}
     return {
-        "trade_id": f"{sequence}.{int(row['index'])}",
+        "trade_id": trade_id,
         "seq": sequence,
         "price": instrument.price_text(int(row["price"])),
         "qty": instrument.qty_text(int(row["qty"])),
         "side": "sell" if int(row["flags"]) & messages.SELL_SIDE else "buy",
         "ts": int(row["timestamp_ns"]) // 1_000,
+        **said,
     }
 
 
