@@ -22,9 +22,11 @@ from typing import Any, Final, TypeVar
 import llvmlite
 import numba
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils, event
 from numba.extending import intrinsic
+
+from core.linking import Kernel
 
 MODE: Final = os.environ.get("OUTCRY_JIT", "release")
 if MODE not in ("release", "checked"):
@@ -65,11 +67,11 @@ def _digest_of(package: str) -> str:
 def _declare(function: Function, *, forceinline: bool) -> Function:
     package = function.__module__.partition(".")[0]
     numba.config.CACHE_DIR = str(_directory_of(package))  # Read where a kernel is declared.
-    compiled: Function = njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(
-        function
-    )
+    if PURE:
+        return function
+    compiled: Any = Kernel(function, forceinline=forceinline)
     _kernels.append(compiled)
-    return compiled
+    return compiled  # type: ignore[no-any-return]
 
 
 def kernel(function: Function) -> Function:
