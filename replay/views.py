@@ -35,7 +35,7 @@ from core.records import (
     POSITION,
     SPECIAL_KILLED,
 )
-from core.rows import bookside_row, cold_row, level_row, link_row, order_row, state_at
+from core.rows import bookside_row, cold_row, level_row, order_of_unit, order_row, state_at
 from core.sequencer.general import hold_now
 from core.sequencer.state import State
 
@@ -119,14 +119,14 @@ def queue_of(state_address: int, slot: int, out: int) -> int:
     queue.orders_ahead = 0
     queue.qty_ahead = 0
     queue.levels_better = 0
-    if order.level == 0:
+    if order.level == 0 or cold.status != STATUS_OPEN:
         return 0
     unit = order.prev
     while unit != order.level:
-        link = link_row(state, unit)
+        before = order_of_unit(state, unit)
         queue.orders_ahead += 1
-        queue.qty_ahead += link.shown
-        unit = link.prev
+        queue.qty_ahead += before.shown
+        unit = before.prev
     level = level_row(state, order.level)
     queue.level_orders = level.orders
     queue.level_qty = level.shown

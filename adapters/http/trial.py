@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from adapters.http import answers, bodies, body, rejects, terms
+from adapters.bounds import bounds
+from adapters.http import answers, bodies, body, terms
 from adapters.http.auth import trader
 from adapters.http.exchange import Exchange
 from adapters.http.place import place_slot
@@ -90,7 +91,7 @@ def _would_be_rejected(exchange: Exchange, placed: PlaceTerms, row: Any) -> Prob
         "seq": int(row["as_of"]),
     }
     detail = TEXT[reason]
-    found = rejects.bounds(reason, int(row["limit"]), int(row["value"]), instrument, None)
+    found = bounds(reason, int(row["limit"]), int(row["value"]), instrument, None)
     if found is not None:
         extra["limit"], extra["value"] = found
         detail = f"{detail}: limit {found[0]}, got {found[1]}"

@@ -1,4 +1,4 @@
-"""`replay --check` over everything that the engine can do: nothing that is right is called wrong."""
+"""`replay --check` over all that the engine can do: nothing that is right is called wrong."""
 
 import random
 from typing import Final
