@@ -165,6 +165,7 @@ class Instruments:
         self.asset_by_name: dict[str, Asset] = {}
         self.as_of = 0
         self.stale = True
+        self.cleared_ns: dict[int, int] = {}  # Up to when trades of an instrument were cleared.
 
     async def refresh(self, query: Query, timeout_s: float) -> None:
         """Read everything again; whatever ``query`` raises leaves the old data in place."""

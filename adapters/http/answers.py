@@ -1,5 +1,6 @@
 """Orders as the API shows them, out of the events of an answer or out of a reply (api.md §C.2)."""
 
+import time
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ STATUS_NAMES: Final = {
 }
 LIVES: Final = (messages.STATUS_OPEN, messages.STATUS_PENDING, messages.STATUS_ROUTED)
 MODE_NAMES: Final = {number: name for name, number in MODES.items()}
+CLEARING_LATE_NS: Final = 10_000_000_000
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 _ENDS: Final = {
     messages.ORDER_EXPIRED: messages.STATUS_EXPIRED,
@@ -229,7 +231,25 @@ def order_json(view: OrderView, reference: Instruments) -> dict[str, Any]:
     }
     if view[_SPECIAL_AT:] != _PLAIN:
         shown.update(_special_json(view, instrument))
+    if status == "filled" and (instrument.is_binary or instrument.clearing_ns):
+        shown["settled"] = _is_settled(view, instrument, reference)
     return shown
+
+
+def _is_settled(view: OrderView, instrument: Instrument, reference: Instruments) -> bool:
+    """Has what a filled order traded been paid (decision 30)?
+
+    Where no clearing was seen since this process began, the clock says it: the core clears when a
+    period is over, whether anybody asks or not.
+    """
+    if instrument.is_binary:
+        return instrument.phase == "settled"
+    filled_ns = view.updated_ns or 0
+    cleared_ns = reference.cleared_ns.get(instrument.id)
+    if cleared_ns is not None and filled_ns < cleared_ns:
+        return True
+    period = instrument.clearing_ns
+    return time.time_ns() > (filled_ns // period + 1) * period + CLEARING_LATE_NS
 
 
 def _special_json(view: OrderView, instrument: Instrument) -> dict[str, Any]:

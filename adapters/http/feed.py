@@ -32,6 +32,7 @@ KINDS: Final = frozenset(
         messages.TRADE_BUSTED,
         messages.TRADE_CORRECTED,
         messages.EXEC_RECORDED,
+        messages.CLEARED,
     }
 )
 
@@ -52,8 +53,8 @@ _IS_UNDOING: Final = np.zeros(256, np.bool_)
 _IS_UNDOING[[messages.TRADE_BUSTED, messages.TRADE_CORRECTED]] = True
 _IS_SELDOM: Final = _IS_UNDOING.copy()
 _IS_SELDOM[messages.EXEC_RECORDED] = True
-_IS_REFERENCE: Final = np.zeros(256, np.bool_)
-_IS_REFERENCE[list(REFERENCE_EVENTS)] = True
+_IS_URGENT: Final = np.zeros(256, np.bool_)  # Not to be put by.
+_IS_URGENT[[*REFERENCE_EVENTS, messages.CLEARED]] = True
 
 
 class Undone(NamedTuple):
@@ -106,8 +107,8 @@ class Feed:
 
     def take(self, batch: Rows) -> None:
         """One batch, in the order of the ring; it is kept, not copied."""
-        if _IS_REFERENCE[batch["kind"]].any():
-            self._reference.stale = True
+        if _IS_URGENT[batch["kind"]].any():
+            self._urgent(batch)
         self._pending.append(batch)
         self._pending_events += len(batch)
         if self._pending_events >= PENDING_EVENTS:
@@ -168,6 +169,14 @@ class Feed:
         self.flush()
         kept = self._trades.get(instrument)
         return kept.rows() if kept else np.zeros(0, TRADE)
+
+    def _urgent(self, batch: Rows) -> None:
+        """Reference data has changed, or the trades of an instrument were cleared."""
+        kinds = batch["kind"]
+        if np.isin(kinds, REFERENCE_EVENTS).any():
+            self._reference.stale = True
+        for event in batch[(kinds == messages.CLEARED) & (batch["leaves"] == 0)]:
+            self._reference.cleared_ns[int(event["instrument"])] = int(event["price"])
 
     def _seldom(self, events: Rows, takers: Rows) -> Rows:
         """Trades that were undone; ``takers`` without what was traded elsewhere."""

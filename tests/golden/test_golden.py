@@ -25,7 +25,7 @@ from tests.golden.make import BLOCKS, COMPARED, config_of, unpack
 from tests.replay.live import Live
 
 ROOT: Final = Path(__file__).parent
-VERSIONS: Final = sorted(path.name for path in ROOT.glob("v*"))
+VERSIONS: Final = sorted(path.name for path in ROOT.glob("v[0-9]*"))
 GOLDEN: Final = [(version, durability) for version in VERSIONS for durability in DURABILITIES]
 
 # Kinds that their engine did not have, and that have a name by now.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from adapters.http import development
+from adapters.http import answers, development
 from adapters.http.exchange import Exchange
 from tests.adapters.http.conftest import ORDER, Client, MakeClient, Reply
 from tests.adapters.http.engine_gateway import START_NS, EngineGateway
@@ -588,6 +588,28 @@ async def test_the_day_is_told_by_the_ticker(client: Client) -> None:
     assert listed["has_more"] is True
     assert (best.body["bid_price"], best.body["ask_price"]) == (None, None)
     assert (better.body["bid_price"], better.body["bid_qty"]) == ("70150.50", "0.2500")
+
+
+async def test_a_filled_order_is_settled_when_its_trades_are_paid(
+    client: Client, engine: EngineGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "CLEARING_LATE_NS", 10**19)  # The engine's clock is not ours.
+    terms = {"symbol": "BTC-CLR", "base": "BTC", "quote": "USD", "tick": "1", "lot": "0.1"}
+    await admin(client, "POST", "instruments", {**terms, "clearing_ms": 60_000})
+    cleared = {"instrument": "BTC-CLR", "price": "100", "qty": "1"}
+    await placed(client, "bob", "s-1", side="sell", **cleared)
+    first = await placed(client, "alice", "s-2", **cleared)
+    event = {"instrument": BINARY, "price": "0.50", "qty": "1"}
+    await placed(client, "bob", "s-3", side="sell", **event)
+    second = await placed(client, "alice", "s-4", **event)
+    assert (first["settled"], second["settled"]) == (False, False)
+    assert "settled" not in await placed(client, "alice", "s-5", price="1")
+
+    await engine.wait(60 * SECOND_NS)
+    await admin(client, "POST", f"instruments/{BINARY}/settle", {"result": "no"})
+
+    assert (await looked_up(client, "alice", "s-2"))["settled"] is True
+    assert (await looked_up(client, "alice", "s-4"))["settled"] is True
 
 
 @pytest.mark.parametrize(
