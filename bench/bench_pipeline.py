@@ -10,7 +10,7 @@ Every run is exact: the core's counters must be those of a private engine over t
 
 import time
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ SETTLED_S: Final = 0.2  # After setting up, before anything is measured.
 BLOCK_BYTES: Final = 4_096
 FULL_BLOCK_BYTES: Final = block_bytes(BATCH_SLOTS_MAX * SLOT_BYTES, ALIGN_SYNC)
 BYTES_A_COMMAND: Final = 160  # In the journal, at the most when batches are full.
-FULL_WRITES: Final = 1_000
+TURN_BLOCKS: Final = 64  # At saturation, of ours and of the baseline in turn.
 SHARES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)  # Of saturation: the rungs of the ladder.
 HALF: Final = 0.5
 DURABILITIES: Final = ("relaxed", "sync")
@@ -195,9 +195,8 @@ def _measured(pipeline: Pipeline, meter: HiccupMeter) -> _Part:
             pipeline.core.go_on()
             figures, taken_ns = baseline.round_trips()
             trips.append(taken_ns)
-            figures |= baseline.saturation()
-            rate = pipeline.rate(max(int(rate * size.burst_s), 1))
-            figures["saturation_commands_per_s"] = round(rate)
+            figures |= baseline.saturation(max(int(rate * size.burst_s), 1))
+            rate = figures["saturation_commands_per_s"]
             for share, rungs in ladder.items():
                 outcome = pipeline.rung(rate * share, size.rung_s)
                 rungs.append(outcome.rung())
@@ -240,9 +239,9 @@ class _Relaxed:
         taken_ns = self._pipeline.trips(size.trips)
         return samples.percentiles(taken_ns) | {"baseline_hop_ns": round(median(hops))}, taken_ns
 
-    def saturation(self) -> dict[str, Any]:
+    def saturation(self, count: int) -> dict[str, Any]:
         """What the disk allows is asked in the sustained run only: a burst goes to memory."""
-        return {}
+        return {"saturation_commands_per_s": round(self._pipeline.rate(count))}
 
     def close(self) -> None:
         self._hops.close()
@@ -274,12 +273,24 @@ class _Sync:
         beside = samples.percentiles(np.array(raw), "baseline_write_")
         return samples.percentiles(taken_ns) | beside, taken_ns
 
-    def saturation(self) -> dict[str, Any]:
-        """Raw writes and syncs of a full block."""
-        end, raw = time.monotonic() + self._pipeline.size.burst_s, list[int]()
-        while not raw or (len(raw) < FULL_WRITES and time.monotonic() < end):
-            raw.append(self._disk.write(FULL_BLOCK_BYTES))
-        return {"baseline_full_write_ns": round(median(raw))}
+    def saturation(self, count: int) -> dict[str, Any]:
+        """Full blocks of the core, and as many raw writes and syncs of one, turn by turn: what a
+        disk takes changes from one second to the next, and both must see the same of it."""
+        size, producer = self._pipeline.size, self._pipeline.producer
+        self._pipeline.bind(count)
+        end, sent, ours_s, raw = time.monotonic() + 2 * size.burst_s, 0, 0.0, list[int]()
+        while not sent or (sent < count and time.monotonic() < end):
+            part = min(TURN_BLOCKS * BATCH_SLOTS_MAX, count - sent)
+            ours_s += part / closedloop.rate_per_s(producer, part)
+            sent += part
+            raw.extend(self._disk.write(FULL_BLOCK_BYTES) for _ in range(TURN_BLOCKS))
+        if sent < count:  # As above.
+            closedloop.rate_per_s(producer, count - sent)
+        self._pipeline.judge()
+        return {
+            "saturation_commands_per_s": round(sent / ours_s),
+            "baseline_full_write_ns": round(mean(raw)),
+        }
 
     def close(self) -> None:
         self._disk.close()

@@ -91,13 +91,11 @@ def without_empty(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def commit() -> str:
     """Short hash of the checkout, with + when files differ from it; "" outside of one."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:  # There is no git.
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

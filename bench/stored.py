@@ -8,7 +8,6 @@ was expected and what came; nothing is guessed.
 import datetime
 import math
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
@@ -17,13 +16,12 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
-from bench import machine
+from bench.result import SCHEMA, head
+from bench.result import spread as of_runs
 
-SCHEMA: Final = 1
 DIRECTORY: Final = "results"  # Ignored by git; `outcry bench report` looks there by default.
 RUNS_FOR_NOISE: Final = 3
 NAME_CHARS_MAX: Final = 100
-ROOT: Final = Path(__file__).resolve().parents[1]
 
 Value = bool | int | float | str | None
 
@@ -131,11 +129,9 @@ def spread(values: Iterable[Any]) -> float | None:
     numbers = [float(value) for value in values]
     if len(numbers) < RUNS_FOR_NOISE:
         return None
-    middle = median(numbers)
-    deviation = median(abs(number - middle) for number in numbers)
-    if middle == 0:
-        return 0.0 if deviation == 0 else None
-    return deviation / abs(middle)
+    if median(numbers) != 0:
+        return of_runs(numbers)
+    return 0.0 if median(map(abs, numbers)) == 0 else None  # The distance from 0 is the value.
 
 
 def read(places: Iterable[Path]) -> list[Result]:
@@ -244,15 +240,7 @@ def _check(about: Described) -> None:
 def stamped(name: str, options: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """``found`` as a result: members that it does not have yet, then its own."""
     given = {key: value for key, value in options.items() if value not in (None, False, ())}
-    about: dict[str, Any] = {
-        "schema": SCHEMA,
-        "bench": name,
-        "taken": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "options": {key: _plain(value) for key, value in given.items()},
-        "machine": machine.describe(),
-    }
-    return about | dict(found)
+    return head(name, {key: _plain(value) for key, value in given.items()}) | dict(found)
 
 
 def as_read(result: Mapping[str, Any]) -> Result:
@@ -282,22 +270,6 @@ def save(result: Mapping[str, Any], directory: Path) -> Path:
             continue
         return path
     raise FileExistsError(f"{directory}: no free name for {stem}")
-
-
-def commit() -> str:
-    """The short hash of the checkout, with "+" when files were changed; empty without git."""
-    found = []
-    for words in (["rev-parse", "--short", "HEAD"], ["status", "--porcelain", "-uno"]):
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
-            )
-        except OSError:
-            return ""
-        if done.returncode:
-            return ""
-        found.append(done.stdout.strip())
-    return found[0] + ("+" if found[1] else "")
 
 
 def _plain(value: Any) -> Any:

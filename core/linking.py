@@ -71,6 +71,11 @@ class _WholeLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._linking_libraries = list(seen)
         super().finalize()
 
+    def _optimize_final_module(self) -> None:
+        """Once.  numba's first round is for counts of references, which kernels have none of."""
+        manager, builder = self._codegen._module_pass_manager()
+        manager.run(self._final_module, builder)
+
 
 class _PartCompiler(compiler.Compiler):  # type: ignore[misc]
     def __init__(self, typing: Any, target: Any, _library: Any, *rest: Any) -> None:

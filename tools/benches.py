@@ -77,26 +77,12 @@ def run(name: str, options: Options) -> dict[str, Any]:
         from tools import kernel_benches
 
         return kernel_benches.RUN[name](options)
-    if name == "pipeline":
+    if name in ("pipeline", "replay", "restart"):
         with tempfile.TemporaryDirectory() as directory:
-            return _pipeline(options, Path(directory))
-    if name in ("replay", "restart"):
-        with tempfile.TemporaryDirectory() as directory:
-            return _journal(name, options, Path(directory))
+            return _over_flow(name, options, Path(directory))
     module: Any = importlib.import_module(f"bench.bench_{name}")
     measure: Callable[[float], dict[str, Any]] = module.run
     return measure(options.seconds or SECONDS)
-
-
-def _pipeline(options: Options, directory: Path) -> dict[str, Any]:
-    from bench import bench_pipeline
-    from bench.flow_make import make
-
-    path = options.flow or make("mixed", directory)
-    try:
-        return bench_pipeline.run(path, bench_pipeline.size_of(options.seconds))
-    except ValueError as fault:
-        raise exits.Stop(exits.USAGE, f"bench pipeline: --flow: {fault}") from None
 
 
 def flat(found: dict[str, Any]) -> dict[str, Any]:
@@ -125,15 +111,16 @@ def keep(name: str, options: Options, found: dict[str, Any], places: Places) -> 
         report.against(result, places.against, console)
 
 
-def _journal(name: str, options: Options, directory: Path) -> dict[str, Any]:
-    """Benchmarks that write a journal first."""
-    if options.flow is None:
-        from bench.flow_make import make
+def _over_flow(name: str, options: Options, directory: Path) -> dict[str, Any]:
+    """Benchmarks of more than the engine that run a flow, the given one or one made by seed."""
+    from bench.flow_make import make
 
-        path = make("mixed", directory)
-    else:
-        path = options.flow
+    path = options.flow or make("mixed", directory)
     try:
+        if name == "pipeline":
+            from bench import bench_pipeline
+
+            return bench_pipeline.run(path, bench_pipeline.size_of(options.seconds))
         if name == "replay":
             from bench import bench_replay
 

@@ -1,9 +1,11 @@
 """Client order ids that were used: exactly once for the newest ``ids_max`` of them.
 
 A record holds the id itself, a hash of the payload and what became of it.  It is found through
-64-byte buckets of eight 8-byte entries (32-bit tag, 32-bit record): one cache line a look-up.  A
-bucket that is full spills into the next one; an entry deleted from a full bucket leaves a
-tombstone, so that what was spilled stays findable.  The rules of leaving: docs/engine.md.
+64-byte buckets of eight 8-byte entries (31-bit tag, 32-bit record): one cache line a look-up.  A
+bucket that is full spills into the next one.  What leaves a full bucket is replaced from behind it,
+so that a look-up is never longer than if the ids that left had never been there; the bucket where
+an entry belongs is in its tag, so closing a gap reads no record.  The rules of leaving:
+docs/engine.md.
 """
 
 from typing import Final
@@ -39,27 +41,25 @@ from core.rows import cold_row, id_record_row, order_row
 BUCKET_SHIFT: Final = 6
 AHEAD_BYTES: Final = 8 * 64  # Records are asked for eight ahead.
 BUCKET_ENTRIES: Final = 8
-TOMBSTONE: Final = -1
+BUCKET_LAST: Final = BUCKET_ENTRIES - 1
 ROW_MASK: Final = (1 << 32) - 1
 
 
 @inlined
 def bucket_of(state: Record, digest: int) -> int:
-    return state.id_buckets + ((shift_right(digest, 8) & state.bucket_mask) << BUCKET_SHIFT)  # type: ignore[no-any-return]
+    return bucket_at(state, tag_of(digest))
+
+
+@inlined
+def bucket_at(state: Record, number: int) -> int:
+    """Address of a bucket; they are numbered round and round."""
+    return state.id_buckets + ((number & state.bucket_mask) << BUCKET_SHIFT)  # type: ignore[no-any-return]
 
 
 @inlined
 def tag_of(digest: int) -> int:
-    """The top 31 bits: never negative, so never a tombstone."""
+    """The top 31 bits, of which the lowest are the number of the bucket."""
     return shift_right(digest, 33)
-
-
-@inlined
-def next_bucket(state: Record, bucket: int) -> int:
-    following = bucket + (1 << BUCKET_SHIFT)
-    if following == state.id_buckets + ((state.bucket_mask + 1) << BUCKET_SHIFT):
-        return state.id_buckets  # type: ignore[no-any-return]
-    return following
 
 
 @inlined
@@ -73,8 +73,8 @@ def find_hashed(state: Record, digest: int, account: int, address: int) -> int:
     """``find_id`` where the hash of the id is known."""
     stay_apart()
     tag = tag_of(digest)
-    bucket = bucket_of(state, digest)
-    for _ in range(state.bucket_mask + 1):
+    for number in range(tag, tag + state.bucket_mask + 1):
+        bucket = bucket_at(state, number)
         for place in range(BUCKET_ENTRIES):
             entry = load_i64(bucket + (place << 3))
             if entry == 0:
@@ -84,7 +84,6 @@ def find_hashed(state: Record, digest: int, account: int, address: int) -> int:
                 record = id_record_row(state, row)
                 if record.account == account and same_text(address_of(record), address):
                     return row
-        bucket = next_bucket(state, bucket)
     return 0
 
 
@@ -139,27 +138,27 @@ def remember(state: Record, digest: int, command: int, account: int, kind: int) 
 
 @kernel
 def enter(state: Record, digest: int, row: int) -> None:
-    bucket = bucket_of(state, digest)
-    for _ in range(state.bucket_mask + 1):
+    tag = tag_of(digest)
+    for number in range(tag, tag + state.bucket_mask + 1):
+        bucket = bucket_at(state, number)
         for place in range(BUCKET_ENTRIES):
-            entry = load_i64(bucket + (place << 3))
-            if entry == 0 or entry == TOMBSTONE:
-                store_i64(bucket + (place << 3), (tag_of(digest) << 32) | row)
+            if load_i64(bucket + (place << 3)) == 0:
+                store_i64(bucket + (place << 3), (tag << 32) | row)
                 return
-        bucket = next_bucket(state, bucket)
 
 
 @kernel
 def leave(state: Record, row: int) -> None:
     """Take a record out of the buckets and free it."""
     record = id_record_row(state, row)
-    digest = text_hash(state, record.account, address_of(record))
-    wanted = (tag_of(digest) << 32) | row
-    bucket = bucket_of(state, digest)
-    for _ in range(state.bucket_mask + 1):
+    tag = tag_of(text_hash(state, record.account, address_of(record)))
+    wanted = (tag << 32) | row
+    for number in range(tag, tag + state.bucket_mask + 1):
+        bucket = bucket_at(state, number)
         for place in range(BUCKET_ENTRIES):
             if load_i64(bucket + (place << 3)) == wanted:
-                drop_entry(bucket, place)
+                if close_gap(bucket, place) == BUCKET_LAST:
+                    refill(state, number)
                 state.remembered_from = max(
                     state.remembered_from, (record.order_id >> ORDER_SLOT_BITS) + 1
                 )
@@ -168,22 +167,53 @@ def leave(state: Record, row: int) -> None:
                 state.ids_free = row
                 state.ids_count -= 1
                 return
-        bucket = next_bucket(state, bucket)
     if VERIFY:
         assert row == 0, "an id record was not in its bucket"
 
 
 @inlined
-def drop_entry(bucket: int, place: int) -> None:
-    """A bucket that is not full stays dense; a full one keeps a tombstone."""
-    last = BUCKET_ENTRIES - 1
-    if load_i64(bucket + (last << 3)) != 0:
-        store_i64(bucket + (place << 3), TOMBSTONE)
-        return
+def close_gap(bucket: int, place: int) -> int:
+    """The last entry of the bucket takes the place of the one that leaves; the place that is empty
+    now."""
+    last = BUCKET_LAST
     while load_i64(bucket + (last << 3)) == 0:
         last -= 1
     store_i64(bucket + (place << 3), load_i64(bucket + (last << 3)))
     store_i64(bucket + (last << 3), 0)
+    return last
+
+
+@kernel
+def refill(state: Record, number: int) -> None:
+    """Bucket ``number`` was full and has lost an entry: one that was spilled from it, or over it,
+    comes back, and so on where that one stood."""
+    stay_apart()
+    probe = number
+    while probe - number <= state.bucket_mask:
+        probe += 1
+        bucket = bucket_at(state, probe)
+        place = spilled(state, bucket, probe, probe - number)
+        if place >= 0:
+            gap = bucket_at(state, number) + (BUCKET_LAST << 3)
+            store_i64(gap, load_i64(bucket + (place << 3)))
+            if close_gap(bucket, place) != BUCKET_LAST:
+                return
+            number = probe
+        elif load_i64(bucket + (BUCKET_LAST << 3)) == 0:
+            return
+
+
+@kernel
+def spilled(state: Record, bucket: int, number: int, distance: int) -> int:
+    """Place in bucket ``number`` of an entry that belongs ``distance`` buckets before it or
+    farther, or -1."""
+    for place in range(BUCKET_ENTRIES):
+        entry = load_i64(bucket + (place << 3))
+        if entry == 0:
+            return -1
+        if ((number - (entry >> 32)) & state.bucket_mask) >= distance:
+            return place
+    return -1
 
 
 @kernel

@@ -14,7 +14,7 @@ from typing import Final
 from core import table
 from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, SLOT_BYTES
 from core.jit import inlined, kernel, stay_apart
-from core.memory import Record, load_i64, prefetch, store_i64
+from core.memory import Record, address_of, load_i64, prefetch, prefetch_write, store_i64
 from core.messages import BUY, CLIENT_ORDER_ID_AT
 from core.records import UNIT_SHIFT
 from core.risk.accounts import PAIR_SHIFT
@@ -26,6 +26,7 @@ from core.rows import (
     account_at,
     bookside_at,
     cold_at,
+    id_record_row,
     level_at,
     order_at,
     position_at,
@@ -38,6 +39,7 @@ IDS_ABOVE: Final = 4_096  # Ids; each is in a line of its own.
 POSITIONS_ABOVE: Final = 1_024
 LINE_BYTES: Final = 64
 ID_RECORD_SHIFT: Final = 6
+LEAVING_BYTES: Final = FETCH_SLOTS << ID_RECORD_SHIFT  # To the records of the next group.
 NEXT_BYTES: Final = 64 * SLOT_BYTES  # Commands are asked for this far ahead.
 
 
@@ -49,6 +51,8 @@ def fetch(state: Record, start: int, end: int) -> None:
         fetch_book(state, start, end)
     if state.ids_count > IDS_ABOVE:
         fetch_ids(state, start, end)
+    if state.ids_count == state.ids_max:
+        fetch_leaving(state, end - start)
     if state.risk != 0 and state.positions_used > POSITIONS_ABOVE:
         fetch_money(state, start, end)
 
@@ -59,6 +63,25 @@ def fetch_ids(state: Record, start: int, end: int) -> None:
     for command in range(start, end, SLOT_BYTES):
         digest = text_hash(state, place_at(command).account, command + CLIENT_ORDER_ID_AT)
         prefetch(bucket_of(state, digest))
+
+
+@inlined
+def fetch_leaving(state: Record, length: int) -> None:
+    """What the ids that leave a full table, one for each new one, are looked up in: their buckets,
+    and the orders that they might be the current ids of.
+
+    They leave in the order in which they came, so but for a few their records lie side by side.
+    """
+    row = state.ids_first
+    for _ in range(0, length, SLOT_BYTES):
+        if row == 0:  # There may be fewer than that; row 0 stands before the first record.
+            break
+        record = id_record_row(state, row)
+        prefetch_write(bucket_of(state, text_hash(state, record.account, address_of(record))))
+        slot = record.order_id & ORDER_SLOT_MASK
+        prefetch(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
+        prefetch_write(address_of(record) + LEAVING_BYTES)
+        row = record.next
 
 
 @inlined

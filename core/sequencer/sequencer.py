@@ -219,20 +219,26 @@ def take_time(loop: Record) -> None:
 
 @kernel
 def collect(loop: Record) -> None:
-    """One turn round the rings: commands into the batch, queries beside it."""
+    """Commands into the batch, queries beside it: what waits in the rings, a part of each in turn,
+    until they are empty or the batch is full."""
     gateways = loop.gateway_count
-    for step in range(gateways):
-        gateway = (loop.next_gateway + step) % gateways
-        room = min(BATCH_SLOTS_MAX - loop.slots, QUERIES_MAX - loop.query_count)
-        if room < COMMAND_SLOTS_MAX:
-            loop.next_gateway = gateway
-            return
-        end = load_i64(loop.ends + gateway * 8)
-        taken = poll(end, loop.staging, min(room, RING_POLL_SLOTS))
-        if taken > 0:
-            store_i64(loop.asked + gateway * 8, 1)
-            count(loop.counters, RING_SLOTS + gateway + 1, taken)
-            sort_out(loop, taken)
+    more = True
+    while more:
+        more = False
+        for step in range(gateways):
+            gateway = (loop.next_gateway + step) % gateways
+            room = min(BATCH_SLOTS_MAX - loop.slots, QUERIES_MAX - loop.query_count)
+            if room < COMMAND_SLOTS_MAX:
+                loop.next_gateway = gateway
+                return
+            end = load_i64(loop.ends + gateway * 8)
+            taken = poll(end, loop.staging, min(room, RING_POLL_SLOTS))
+            if taken > 0:
+                store_i64(loop.asked + gateway * 8, 1)
+                count(loop.counters, RING_SLOTS + gateway + 1, taken)
+                sort_out(loop, taken)
+            if taken > RING_POLL_SLOTS - COMMAND_SLOTS_MAX:
+                more = True  # As much as fits one poll: there may be more behind it.
 
 
 @kernel

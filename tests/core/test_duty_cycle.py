@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core import messages as m
+from core.constants import BATCH_SLOTS_MAX
 from core.jit import PURE
 from core.journal import appender
 from core.journal import writer as writers
@@ -126,6 +127,16 @@ def test_a_command_that_finds_the_segment_full_waits_for_the_next(start: Start, 
     row.offset = offset
     turn(core.loop)
     assert seen(core) == ONE
+
+
+def test_what_waits_in_one_ring_fills_whole_blocks(start: Start, send: Any) -> None:
+    core = start()
+    blocks = core.writer.row.blocks
+    for number in range(BATCH_SLOTS_MAX + 44):
+        send(core, asset(f"A{number}"))
+    turn(core.loop)
+    assert seen(core)["applied"] == BATCH_SLOTS_MAX + 44
+    assert core.writer.row.blocks - blocks == 2  # Of 256 and of 44 commands.
 
 
 @pytest.mark.skipif(not PURE, reason="compiled calls cannot be watched")

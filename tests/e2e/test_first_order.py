@@ -152,8 +152,8 @@ def test_an_order_is_stamped_at_every_stage_from_the_request_to_its_answer(
 
 
 def test_a_core_that_serves_is_quiet(exchange: Exchange, counters: Counters) -> None:
-    """Nothing compiled or loaded, no page missed, the collector off; commands, a checkpoint, the
-    state hash, a rotation's worth of blocks in between."""
+    """Nothing compiled or loaded, no page missed, the collector off; orders and the state hash in
+    between."""
     exchange.state()  # Its arrays are the first large ones.
     before = counters.values()
     for number in range(60):

@@ -23,6 +23,7 @@ from core.journal.errors import EXIT_FAILED
 from core.journal.layout import BLOCK, DATA, SECTOR_BYTES
 from core.journal.verify import open_walk
 from tests.faults.bare import Bare, Settings
+from tests.faults.cases import Case, fail_each, hit
 from tests.faults.feeder import Feeder
 from tests.faults.forked import warm_once
 from tests.faults.loop import Impossible
@@ -35,7 +36,6 @@ OF_WRITES: Final = (*ERRORS, "retval=511", "error=EINTR", "error=EAGAIN")
 OF_SYNCS: Final = (*ERRORS, "error=EINTR", "error=EAGAIN")
 FAULTS: Final = {"pwrite64": OF_WRITES, "fdatasync": OF_SYNCS, "fsync": OF_SYNCS}
 ENDS_WITHIN_S: Final = 1.0
-TOLD_EVERY: Final = 20
 ANSWERS: Final = 20  # Answered by a case, and again after it.
 NEARLY_FULL: Final = 50  # Blocks; a segment of 256 KiB has room for 63 of ``sync``.
 NEARLY_FULL_RELAXED: Final = 400  # The same for blocks of one command, of which it takes 511.
@@ -52,19 +52,6 @@ class Phase(NamedTuple):
     settings: Settings
     goal: int
     after_ready: bool  # Only calls made while it serves.
-
-
-class Case(NamedTuple):
-    """One call to fail."""
-
-    phase: Phase
-    call: str
-    number: int
-    fault: str
-
-    def __str__(self) -> str:
-        mode = self.phase.settings.durability
-        return f"{self.phase.name} {mode} {self.call} {self.number} {self.fault}"
 
 
 def phases(place: Path, seed: int, durability: str) -> list[Phase]:
@@ -129,7 +116,7 @@ def _block_bytes(image: bytes) -> int:
     return int(np.frombuffer(image[: BLOCK.itemsize], BLOCK)["block_bytes"][0])
 
 
-def cases(phase: Phase, scratch: Path) -> Iterator[Case]:
+def cases(phase: Phase, scratch: Path) -> Iterator[Case[Phase]]:
     """Every call of a run without a fault that touches the data directory, with every fault."""
     life = Life(phase, scratch / "counted", "")
     life.run()
@@ -184,19 +171,14 @@ class Life:
         shutil.rmtree(self._place)
 
 
-def break_one(report: Report, case: Case, place: Path) -> None:
+def break_one(report: Report, case: Case[Phase], place: Path) -> None:
     """One case from its beginning to its judgement."""
-    life = Life(case.phase, place, f"{case.call}:{case.fault}:when={case.number}")
+    life = Life(case.phase, place, case.inject)
     try:
         code = life.run()
-        hit = [call for call in life.calls if call.injected]
-        if hit and not hit[0].touches(life.bare.data):
-            report.counts["elsewhere"] += 1  # Calls of Python itself shift the count.
-        elif hit:
-            report.counts["injected"] += 1
-            report.note(str(case), _of_end(report, case, life, code, hit[0]))
-        else:
-            report.counts["not_reached"] += 1
+        failed = hit(report, life.calls, life.bare.data)
+        if failed is not None:
+            report.note(str(case), _of_end(report, case, life, code, failed))
         report.note(str(case), _of_next(case, life))
     except (TimeoutError, RuntimeError, AssertionError) as fault:
         report.note(str(case), [f"{fault!r}; the core said: {life.bare.words()}"])
@@ -204,7 +186,7 @@ def break_one(report: Report, case: Case, place: Path) -> None:
         life.remove()
 
 
-def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> list[str]:
+def _of_end(report: Report, case: Case[Phase], life: Life, code: int, hit: Call) -> list[str]:
     """How the core ended, and what of the failed block was told."""
     report.counts[f"exit_{code}"] += 1
     if case.fault == "signal=SIGKILL":
@@ -220,7 +202,7 @@ def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> lis
     return found + _of_block(case, life, hit)
 
 
-def _of_survival(report: Report, case: Case, hit: Call) -> list[str]:
+def _of_survival(report: Report, case: Case[Phase], hit: Call) -> list[str]:
     """A fault that the core got over: only where it says so here."""
     report.counts["survived"] += 1
     for name, is_one in SURVIVED.items():
@@ -230,7 +212,7 @@ def _of_survival(report: Report, case: Case, hit: Call) -> list[str]:
     return [f"the core went on after {hit.name}({hit.text}"]
 
 
-def _of_block(case: Case, life: Life, hit: Call) -> list[str]:
+def _of_block(case: Case[Phase], life: Life, hit: Call) -> list[str]:
     """No command of the block that was being written has been published."""
     writes = [
         call
@@ -256,7 +238,7 @@ def _same(hit: Call, write: Call) -> bool:
     return f"<{name}>" in hit.text
 
 
-def _of_next(case: Case, life: Life) -> list[str]:
+def _of_next(case: Case[Phase], life: Life) -> list[str]:
     """The next start, without the fault."""
     bare, feeder = life.bare, life.feeder
     bare.start()
@@ -272,7 +254,7 @@ def _of_next(case: Case, life: Life) -> list[str]:
 
 
 # Faults after which the core may go on, because nothing that was promised depends on the call.
-SURVIVED: Final[dict[str, Callable[[Case, Call], bool]]] = {
+SURVIVED: Final[dict[str, Callable[[Case[Phase], Call], bool]]] = {
     "interrupted": lambda case, hit: case.fault == "error=EINTR",  # Python calls again.
     "progress": lambda case, hit: "/run/start.new" in hit.text,  # Said to people only.
     "zeros_short": lambda case, hit: case.fault == "retval=511" and ".tmp>" in hit.text,
@@ -292,17 +274,7 @@ def campaign(count: int, seed: int, minutes: float = 0.0) -> Report:
             for case in cases(phase, place)
         ]
         report.counts["calls"] = len({(c.phase.name, c.call, c.number) for c in todo})
-        chance.shuffle(todo)
-        todo = todo[:count] if count else todo
-        for number, case in enumerate(todo):
-            if report.is_late():
-                break
-            if number % TOLD_EVERY == 0:
-                sys.stderr.write(f"injection: {number} of {len(todo)}\n")
-                sys.stderr.flush()
-            report.counts["cases"] += 1
-            report.counts[f"cases_{case.phase.name}"] += 1
-            break_one(report, case, place / f"case-{number}")
+        fail_each(report, todo, count, place, break_one, chance)
     return report
 
 

@@ -25,6 +25,7 @@ from core.journal.verify import locate
 from replay.snapshots import listed
 from tests.faults.bare import Bare, Settings
 from tests.faults.beside import Beside
+from tests.faults.cases import Case, fail_each, hit
 from tests.faults.feeder import Feeder
 from tests.faults.forked import warm_once
 from tests.faults.loop import Impossible
@@ -48,7 +49,6 @@ BURSTS_AFTER: Final = 3
 CATCHES_UP_S: Final = 60.0  # Of a loaded machine with a slow disk; else it hangs.
 KILLS_A_ROUND: Final = 10
 LIVES_S: Final = 0.4  # At the most, until it is killed.
-TOLD_EVERY: Final = 20
 FEW: Final = 10  # Cases of one phase only: else its preparation takes longer than they do.
 MODES: Final = ("sync", "relaxed")
 
@@ -62,19 +62,6 @@ class Phase(NamedTuple):
     settings: Settings
     options: dict[str, Any]
     core_ends_first: bool  # Then the replayer has an end to follow to.
-
-
-class Case(NamedTuple):
-    """One call to fail."""
-
-    phase: Phase
-    call: str
-    number: int
-    fault: str
-
-    def __str__(self) -> str:
-        mode = self.phase.settings.durability
-        return f"{self.phase.name} {mode} {self.call} {self.number} {self.fault}"
 
 
 class Life:
@@ -227,7 +214,7 @@ def _leave_halves(data: Path) -> None:
         file.truncate(newest.stat().st_size - 100)
 
 
-def cases(phase: Phase, place: Path, report: Report) -> Iterator[Case]:
+def cases(phase: Phase, place: Path, report: Report) -> Iterator[Case[Phase]]:
     """Every call of a life without a fault that touches the data directory, with every fault."""
     life = Life(phase, place / "counted", report)
     code = life.run()
@@ -246,21 +233,16 @@ def cases(phase: Phase, place: Path, report: Report) -> Iterator[Case]:
             yield Case(phase, name, number, fault)
 
 
-def break_one(report: Report, case: Case, place: Path) -> None:
+def break_one(report: Report, case: Case[Phase], place: Path) -> None:
     """One case from its beginning to its judgement."""
-    inject = f"{case.call}:{case.fault}:when={case.number}"
-    life = Life(case.phase, place, report, inject)
+    life = Life(case.phase, place, report, case.inject)
     try:
         code = life.run()
-        hit = [call for call in life.calls if call.injected]
-        if not hit:
-            report.counts["not_reached"] += 1
-        elif not hit[0].touches(life.bare.data):
-            report.counts["elsewhere"] += 1
-        else:
-            report.counts["injected"] += 1
-            life.found += _of_end(report, case, life, code, hit[0])
-        may_say_gap = any(".events>" in call.text for call in hit) and case.fault == SHORT
+        failed = hit(report, life.calls, life.bare.data)
+        if failed is not None:
+            life.found += _of_end(report, case, life, code, failed)
+        in_archive = any(call.injected and ".events>" in call.text for call in life.calls)
+        may_say_gap = in_archive and case.fault == SHORT
         life.judge(may_say_gap=may_say_gap)
         life.settle(may_say_gap=may_say_gap)
     except (TimeoutError, RuntimeError, AssertionError, OSError, JournalRefused) as fault:
@@ -270,7 +252,7 @@ def break_one(report: Report, case: Case, place: Path) -> None:
         life.remove()
 
 
-def _of_end(report: Report, case: Case, life: Life, code: int, hit: Call) -> list[str]:
+def _of_end(report: Report, case: Case[Phase], life: Life, code: int, hit: Call) -> list[str]:
     """How the replayer ended, or what it said and went on."""
     report.counts[f"exit_{code}"] += 1
     told = f"{hit.name}({hit.text}"
@@ -300,7 +282,7 @@ def is_of(alarm: str, hit: Call) -> bool:
 
 FILE: Final = re.compile('["<](/[^">]+)[">]')
 # Faults of which the replayer need not speak.
-SILENT: Final[dict[str, Callable[[Case, Call], bool]]] = {
+SILENT: Final[dict[str, Callable[[Case[Phase], Call], bool]]] = {
     "core_file": lambda case, hit: "/run/core.json" in hit.text,  # Read again and again.
     "interrupted": lambda case, hit: case.fault == "error=EINTR",  # Python calls again.
     "is_there": lambda case, hit: hit.name == "mkdir",  # Of a directory that need not be made.
@@ -354,17 +336,7 @@ def campaign(count: int, kills: int, seed: int, minutes: float = 0.0) -> Report:
         used = [chance.choice(begins)] if is_small else begins
         todo = [case for phase in used for case in cases(phase, place, report)]
         report.counts["calls"] = len({(str(c.phase), c.call, c.number) for c in todo})
-        chance.shuffle(todo)
-        todo = todo[:count] if count else todo
-        for number, case in enumerate(todo):
-            if report.is_late():
-                break
-            if number % TOLD_EVERY == 0:
-                sys.stderr.write(f"shadowed: {number} of {len(todo)}\n")
-                sys.stderr.flush()
-            report.counts["cases"] += 1
-            report.counts[f"cases_{case.phase.name}"] += 1
-            break_one(report, case, place / f"case-{number}")
+        fail_each(report, todo, count, place, break_one, chance)
         while (left := kills - report.counts["kills"]) > 0:
             seed += 1
             phase = begins[seed % len(begins)]

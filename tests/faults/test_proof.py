@@ -9,8 +9,9 @@ import pytest
 from core.journal import writer
 from tests.faults import injection
 from tests.faults.bare import Bare, Settings
+from tests.faults.cases import Case
 from tests.faults.feeder import Answer, Feeder
-from tests.faults.injection import Case, break_one, phases
+from tests.faults.injection import break_one, phases
 from tests.faults.load import SETUP
 from tests.faults.proof import prove
 from tests.faults.report import Report

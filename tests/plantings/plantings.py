@@ -137,6 +137,13 @@ PLANTINGS: Final = (
         (f"{ENGINE}/test_rules.py::test_the_oldest_id_leaves_but_never_that_of_an_open_order",),
     ),
     Planting(
+        "an id that was spilled from a full bucket is not found once another has left it",
+        "core/risk/ids.py",
+        "                    refill(state, number)\n",
+        "                    pass\n",
+        (f"{ENGINE}/test_id_table.py::test_what_left_leaves_no_trace_in_the_buckets",),
+    ),
+    Planting(
         "the last event of a command does not say so",
         "core/sequencer/events.py",
         "    event.flags |= LAST\n",

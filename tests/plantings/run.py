@@ -65,6 +65,9 @@ def plant(directory: Path, planting: Planting) -> tuple[int, str]:
 def main(words: list[str]) -> int:
     """Try the chosen plantings and print a table."""
     chosen = [one for one in PLANTINGS if not words or any(word in one.name for word in words)]
+    if not chosen:
+        print(f"expected words from the names of plantings, got {' '.join(words)}")
+        return 1
     survived = 0
     with tempfile.TemporaryDirectory(prefix="outcry-plantings-") as name:
         directory = Path(name)

@@ -225,13 +225,8 @@ def test_three_snapshots_are_kept(tmp_path: Path) -> None:
     live.close()
 
 
-def test_segments_go_below_the_second_snapshot_only_when_copied(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    data = tmp_path / "data"
-    live = Live(data)
-    rules = keeping.Rules(3, 1, tmp_path / "copies")
-    process = Process(data, rules=rules)
+def live_through_four_segments(live: Live, process: Process) -> None:
+    """Four sealed segments, a snapshot at the end of each; a fifth that is begun, and all seen."""
     for part in range(4):
         live.send(some_commands(20 * part + 30)[live.sequence :])
         until_durable(live)
@@ -241,6 +236,16 @@ def test_segments_go_below_the_second_snapshot_only_when_copied(
     live.send(some_commands(120)[live.sequence :])
     until_durable(live)
     process.catch_up()
+
+
+def test_segments_go_below_the_second_snapshot_only_when_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    live = Live(data)
+    rules = keeping.Rules(3, 1, tmp_path / "copies")
+    process = Process(data, rules=rules)
+    live_through_four_segments(live, process)
     directory = live.core.recovery.directory
     process.replayer._housekeep(0)
     assert [line["segment"] for line in manifest.read(directory)] == [1, 2, 3, 4]
@@ -265,15 +270,7 @@ def test_a_snapshot_that_cannot_be_read_stands_for_no_segment_and_is_told_once(
     data = tmp_path / "data"
     live = Live(data)
     process = Process(data, rules=keeping.Rules(3, 1))
-    for part in range(4):
-        live.send(some_commands(20 * part + 30)[live.sequence :])
-        until_durable(live)
-        process.catch_up()
-        process.replayer.snapshot()
-        live.core.writer.rotate()
-    live.send(some_commands(120)[live.sequence :])
-    until_durable(live)
-    process.catch_up()
+    live_through_four_segments(live, process)
     place = directories(data)[broken]
     (place / "manifest").write_bytes(b"scribbled\n")
     for _ in range(3):
