@@ -14,7 +14,7 @@ from tests.outside.history import (
     History,
 )
 
-HISTORIES = {"release": 300, "checked": 60, "pure": 25}[MODE_NAME]
+HISTORIES = {"release": 60, "checked": 25, "pure": 20}[MODE_NAME]
 STEPS = 40
 
 
