@@ -126,4 +126,14 @@ async def test_an_order_is_asked_for_acknowledged_and_filled(venue: Client) -> N
     order = (await venue.get(path)).body["order"]
     assert (order["status"], order["cancel_reason"]) == ("canceled", "canceled_outside")
     late = await tell(venue, exec_id="e-2", **told)
-    assert late.body["outcome"] == "late"
+    assert (late.body["outcome"], late.body["missing"]) == ("late", [])
+
+    before = (await venue.get("/v1/positions/BTC-OUT")).body["position"]
+    assert "debt" not in before
+    large = await tell(venue, exec_id="e-3", **(told | {"qty": "100", "fee": "0"}))
+    (missing,) = large.body["missing"]
+    assert missing["asset"] == "USD"
+    position = (await venue.get("/v1/positions/BTC-OUT")).body["position"]
+    assert position["debt"] == missing["amount"]
+    usd = (await venue.get("/v1/balances")).body["items"][0]
+    assert usd["total"] == "0.000000"
