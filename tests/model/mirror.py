@@ -81,7 +81,9 @@ class Mirror:
         assert shown.order_id not in self.orders
         assert qty > 0
         self.orders[shown.order_id] = shown
-        levels = self.sides.setdefault((shown.instrument, is_sell), SortedDict())
+        levels = self.sides.get((shown.instrument, is_sell))
+        if levels is None:
+            levels = self.sides[shown.instrument, is_sell] = SortedDict()
         levels.setdefault(shown.price, {})[shown.order_id] = shown
 
     def _remove(self, order_id: int) -> None:
@@ -93,7 +95,9 @@ class Mirror:
 
     def levels(self, instrument: int, *, is_sell: bool) -> list[tuple[int, list[Shown]]]:
         """Levels of a side, best first, orders by priority."""
-        levels = self.sides.get((instrument, is_sell), SortedDict())
+        levels = self.sides.get((instrument, is_sell))
+        if not levels:
+            return []
         rows = [(price, list(level.values())) for price, level in levels.items()]
         return rows if is_sell else rows[::-1]
 

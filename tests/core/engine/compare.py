@@ -83,7 +83,7 @@ class Pair:
         assert engine.balances(accounts) == twin.balances()
         assert engine.positions(accounts) == twin.positions()
         for instrument in twin.view.instruments:
-            self._compare_book(instrument)
+            self.compare_book(instrument)
             self._compare_statistics(instrument)
         for account in range(3, accounts + 1):
             expected = [_row_of(order) for order in twin.open_orders(account)]
@@ -104,7 +104,7 @@ class Pair:
         for name, value in self.engine.statistics(instrument)._asdict().items():
             assert value == getattr(expected, name), (instrument, name)
 
-    def _compare_book(self, instrument: int) -> None:
+    def compare_book(self, instrument: int) -> None:
         """L2 as a query tells it, L3 as it lies in the engine, both built from events alone."""
         self._compare_mirror(instrument)
         mirror = self.audit.mirror
@@ -154,13 +154,14 @@ def queues_of(engine: EngineDriver, instrument: int) -> list[list[LevelRow]]:
     state = engine.runner.state
     hot = views.orders(state)
     sides = views.book(state, instrument, LEVELS_MAX, with_orders=True)
-    found = []
-    for levels in (sides["bids"], sides["asks"]):
-        ids = [(level.price, [row["order_id"] for row in level.queue]) for level in levels]
-        found.append(
-            [(price, [(one, int(hot[one & SLOT_MASK]["shown"])) for one in row]) for price, row in ids]
-        )
-    return found
+    return [
+        [(level.price, [_shown(hot, row["order_id"]) for row in level.queue]) for level in side]
+        for side in (sides["bids"], sides["asks"])
+    ]
+
+
+def _shown(hot: Any, order_id: int) -> tuple[int, int]:
+    return order_id, int(hot[order_id & SLOT_MASK]["shown"])
 
 
 def _row_of(order: Order) -> OrderRow:

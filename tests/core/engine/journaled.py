@@ -1,11 +1,11 @@
 """An engine whose commands are journaled by the journal's own writer, and that can start again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from core.constants import SLOT_BYTES
 from core.crc32c import record_crc32c
 from core.journal.appender import NO_ROOM, append
 from core.journal.config import JournalConfig
@@ -61,14 +61,14 @@ class Journaled(EngineDriver):
         self.recovered = start.commands
         return Over(start.state)
 
-    def apply(self, commands: "Any") -> list[Event]:
+    def apply(self, commands: Sequence[Command]) -> list[Event]:
         """As the driver's, journaled first."""
         slots = batch_of(commands)
         self._journal(slots, commands)
         self.runner.apply(slots)
         return events_of(self.runner.events())
 
-    def _journal(self, slots: "np.ndarray[Any, Any]", commands: list[Command]) -> None:
+    def _journal(self, slots: "np.ndarray[Any, Any]", commands: Sequence[Command]) -> None:
         place = 0
         while place < len(slots):
             row = slots[place]
@@ -106,6 +106,3 @@ class Journaled(EngineDriver):
 
     def close(self) -> None:
         self._writer.close()
-
-
-assert SLOT_BYTES == 128
