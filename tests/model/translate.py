@@ -76,8 +76,17 @@ class _Form(NamedTuple):
 _LETTERS: Final = {"u1": "B", "i1": "b", "u2": "H", "u4": "I", "i4": "i", "u8": "Q", "i8": "q"}
 
 
+def _layouts(kind: type[Command]) -> "list[np.dtype[np.void]]":
+    return next(layouts for known, layouts in _LAYOUTS if issubclass(kind, known))
+
+
+def layouts_of(command: Command) -> "list[np.dtype[np.void]]":
+    """The layouts of the slots that a command occupies."""
+    return _layouts(type(command))[: command.slots]
+
+
 def _form(kind: type[Command], slots: int) -> _Form:
-    whole = next(layouts for known, layouts in _LAYOUTS if issubclass(kind, known))
+    whole = _layouts(kind)
     places: list[tuple[int, int, str, int, str]] = []
     absent = []
     names = [field.name for field in fields(kind) if field.name != "number"]
