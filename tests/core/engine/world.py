@@ -52,6 +52,7 @@ FEATURES: Final = (
 ENGINE_HAS: Final = frozenset(
     {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
     | {"sessions", "transfer", "binary", "short", "clearing", "busts"}
+    | {"outside"}
 )
 assert set(FEATURES) >= ENGINE_HAS - {""}
 
