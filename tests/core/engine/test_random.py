@@ -17,7 +17,9 @@ from tests.model.strategies import NARROW, TINY, USUAL, Scenario, seeds
 COMMANDS = {"release": 1_500, "checked": 800, "pure": 500}[MODE_NAME]
 EXAMPLE_COMMANDS = {"release": 120, "checked": 80, "pure": 60}[MODE_NAME]
 BATCHES = (1, 2, 3, 7, 16, 64)
-BUILT = frozenset({"terms", "venue", "money"})  # What of docs/engine-*.md the engine has.
+BUILT = frozenset(
+    {"terms", "venue", "money", "outside"}
+)  # What of docs/engine-*.md the engine has.
 
 
 def run(chance: random.Random, sizes: Sizes, count: int, *, risk: bool = True) -> None:

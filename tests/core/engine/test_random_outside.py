@@ -66,7 +66,7 @@ class OutsideScenario(Scenario):
 
     def __init__(self, chance: random.Random, kinds: str) -> None:
         super().__init__(
-            chance, odd=0.01, features=frozenset({"terms", "venue", "money", "outside"})
+            chance, odd=0.0, features=frozenset({"terms", "venue", "money", "outside"})
         )
         self.kinds = kinds
         self.accounts = len(TRADERS)
