@@ -23,7 +23,7 @@ from tests.model.commands import Command, MassCancel
 from tests.model.strategies import NARROW, START_NS, TINY, USUAL, Scenario
 from tests.model.venue_commands import SettleInstrument, Time, UpdateAccount
 
-BUILT: Final = frozenset({"terms", "venue", "money"})  # What of docs/engine-*.md the engine has.
+BUILT: Final = frozenset({"terms", "venue", "money", "outside"})  # Of docs/engine-*.md.
 COMMANDS: Final = 1_500  # Of a life; later ones meet mostly what ended.
 BATCHES: Final = (1, 2, 3, 7, 16, 64)
 STATE_EVERY: Final = 500
