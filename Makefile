@@ -9,16 +9,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PYTEST := $(BIN)/python -m pytest --durations=15
 # What decides, against its naive twin: these run in all three modes.
-CORE := tests/core tests/concurrency tests/replay tests/test_flows.py
+CORE := tests/core tests/concurrency tests/test_flows.py
 # In the other two modes without what only composes: tools, campaigns, other processes.
-MODES := tests/core tests/concurrency tests/test_flows.py \
-	$(addprefix tests/replay/test_,replay.py snapshot.py shadow.py)
+MODES := $(CORE) $(addprefix tests/replay/test_,replay.py snapshot.py shadow.py)
 # The journal on simulated disks, every change of its files, and what else needs no clock.
 FILES := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_snapshots.py) \
 	$(addprefix tests/tools/test_,compile.py explain.py cli.py config.py) \
 	tests/golden tests/test_tidy.py tests/test_imports.py
 .PHONY: help setup run test check format bench compile lock clean \
-	test-release test-checked test-pure test-files test-rest plantings flows docs \
+	test-core test-replay test-checked test-pure test-files test-rest test-beside plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
 	faults-power faults-ends faults-replayer
 
@@ -51,14 +50,18 @@ check: setup  ## format, lint, types, import rules, house rules: under 30 s
 format: setup  ## bring every file into form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-# Two at once of what only computes; what starts processes and looks at clocks runs alone.
-test: check  ## everything that CI runs
+# Two at once of what only computes.  What starts processes and looks at clocks has the machine to
+# itself, but for what fills the time in which it waits, at the lowest priority.
+test: setup  ## everything that CI runs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
-		test-release test-checked test-files test-pure
-	@$(MAKE) --no-print-directory test-rest
+		check test-checked test-core test-replay
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-rest test-beside
 
-test-release: compile  ## the core as it runs
+test-core: compile  ## the core as it runs
 	$(PYTEST) $(CORE)
+
+test-replay: compile  ## what reads a journal: replay, snapshots, backup, repair, upgrade
+	$(PYTEST) tests/replay
 
 test-checked: setup  ## the core with bounds and invariants checked
 	@OUTCRY_JIT=checked $(BIN)/outcry compile
@@ -71,12 +74,16 @@ test-files: compile  ## 2,000 histories on a disk that forgets; bits and bytes o
 	$(PYTEST) $(FILES)
 
 test-rest: compile  ## adapters, tools, whole exchanges, benchmarks for a moment
-	$(PYTEST) tests $(addprefix --ignore=,$(CORE) $(FILES))
+	$(PYTEST) tests $(addprefix --ignore=,$(CORE) tests/replay $(FILES))
+
+test-beside:
+	@nice -n 19 $(MAKE) --no-print-directory test-files
+	@nice -n 19 $(MAKE) --no-print-directory test-pure
 
 plantings: setup  ## break the code on purpose, and see a test catch it (long)
 	$(BIN)/python -m tests.plantings.run
 
-faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (hours; HISTORIES=N)
+faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (over an hour; HISTORIES=N)
 	$(BIN)/python -m tests.faults.simulated --histories $(or $(HISTORIES),200000)
 
 faults-format: compile  ## every bit and byte of small journals, snapshots, archives changed (half an hour)

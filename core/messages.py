@@ -111,6 +111,18 @@ CANCEL_ON_DISCONNECT: Final = 1  # SESSION_OPENED.
 OUTSIDE_MAKER: Final = 1  # OUTSIDE_FILLED.
 OUTSIDE_SELL: Final = 2  # The side, where the order is not known.
 
+# What ORDER_ROUTE_REQUESTED asks for.
+ROUTE_PLACE: Final = 1
+ROUTE_CANCEL: Final = 2
+ROUTE_REPLACE: Final = 3
+# What became of an execution: EXEC_RECORDED.
+EXEC_APPLIED: Final = 0
+EXEC_UNKNOWN_ORDER: Final = 1
+EXEC_LATE: Final = 2  # The order had ended.
+EXEC_OVERFILL: Final = 3
+EXEC_UNACKNOWLEDGED: Final = 4  # It acknowledges the order.
+EXEC_NOTHING: Final = 5  # Nothing was left to be done.
+
 # What UPDATE_INSTRUMENT changes.
 CHANGE_PHASE: Final = 1
 CHANGE_FEES: Final = 2
@@ -574,6 +586,10 @@ EVENT: Final = record(
 #   INSTRUMENT_TERMS  price = tick, qty = lot, leaves = tick_scale | lot_scale << 8,
 #                     cum = maker_ppm, cum_notional = taker_ppm
 #   ACCOUNT_CREATED   order_id = account id, client_order_id = name
+#   ORDER_ROUTE_REQUESTED leaves = what is asked for (ROUTE_*), cum = the order's request number,
+#                     price, qty = the terms asked for (cancel: price and open quantity)
+#   EXEC_RECORDED     price, qty as reported, leaves = kind of the command, cum = EXEC_*,
+#                     cum_notional = fee, client_order_id = first 36 characters of the exec id
 #   LEDGER            price = kind of the command, qty = signed amount, leaves = available after,
 #                     cum = held after, instrument = asset, client_order_id = its own id
 

@@ -73,7 +73,25 @@ COLD: Final = record(
         ("created_ns", "<i8"),
         ("updated_ns", "<i8"),
         ("fees", "<i8"),  # Quote units paid so far; negative: rebates.
-        ("short_cash", "<i8"),  # Short sale: cash held besides.
+        # Short sale: cash held besides.  Matched outside: the order quantity that is asked for.
+        ("short_cash", "<i8"),
+    ],
+)
+
+ROUTED: Final = record(
+    "ORDER, hot half, where the order is matched outside: it never stands in a book",
+    64,
+    [
+        ("route", "<i4"),  # Requests so far.
+        ("asked", "<i4"),  # ROUTE_CANCEL or ROUTE_REPLACE, while one is under way; 0: none.
+        ("level", "<i4"),  # 0.
+        ("extra", "<i4"),
+        ("order_id", "<i8"),
+        ("price", "<i8"),
+        ("asked_price", "<i8"),  # 0 once the order has ended; then it is ``shown``.
+        ("leaves", "<i8"),
+        ("cum", "<i8"),
+        ("cum_notional", "<i8"),
     ],
 )
 
@@ -170,7 +188,9 @@ POSITION: Final = record(
         ("due_bought", "<i8"),  # Gross notional, for the settlement to tell.
         ("due_sold", "<i8"),
         ("reserved_no", "<i8"),  # BINARY: own NO lots that open buys close with.
-        ("reserved", "<i8", (3,)),
+        ("debt", "<i8"),  # Matched outside: quote units that executions took and it had not.
+        ("debt_base", "<i8"),  # Base units.
+        ("reserved", "<i8"),
     ],
 )
 
@@ -222,7 +242,7 @@ INSTRUMENT: Final = record(
         ("day_notional", "<i8"),
         ("day_trades", "<i8"),
         ("day_ends_ns", "<i8"),  # When the day of the newest trade is over.
-        ("open_orders", "<i4"),  # Not kept up for plain orders: see ``book.orders``.
+        ("open_orders", "<i4"),  # Matched outside; a book counts its own.
         ("trailing", "<i4"),
         # The rest.
         ("symbol", "u1", (36,)),
@@ -234,7 +254,8 @@ INSTRUMENT: Final = record(
         ("reserved_1", "u1", (3,)),
         ("trailing_first", "<i4"),  # Extra row of the trailing order that waits longest.
         ("trailing_last", "<i4"),
-        ("kept", "<i4", (2,)),
+        ("outside_position", "<i4"),  # Matched outside: row of (`outside`, instrument).
+        ("kept", "<i4"),
         ("clearing", "<i4"),  # Place of its clearing among the deadlines; 0: nothing is due.
         ("tick", "<i8"),
         ("lot", "<i8"),
@@ -268,7 +289,7 @@ INSTRUMENT_BINARY: Final = 16
 INSTRUMENT_SHORT: Final = 32
 INSTRUMENT_CLEARED: Final = 64
 INSTRUMENT_OUTSIDE: Final = 128
-INSTRUMENT_MONEY: Final = 16 | 32 | 64  # Its fills are not plain ones.
+INSTRUMENT_MONEY: Final = 16 | 32 | 64 | 128  # Its holds or fills are not plain ones.
 SPECIAL_SUSPENDED: Final = 1
 SPECIAL_KILLED: Final = 2
 SPECIAL_SELF_TRADE: Final = 4
@@ -290,10 +311,7 @@ EXTRA: Final = record(
         ("partner", "<i8"),  # Order id.
         ("shared", "<i8"),  # What its partner holds for both.
         ("tag", "u1", (36,)),
-        ("route", "<i4"),  # Matched outside: requests so far.
-        ("asked", "u1"),  # Matched outside: the request under way; 0: none.
-        ("reserved_1", "u1", (7,)),
-        ("asked_price", "<i8"),
+        ("reserved", "<i4", (5,)),
     ],
 )
 
@@ -323,7 +341,8 @@ DRAFT: Final = record(
         ("closes", "<i4"),  # It would leave a level empty that its account opened.
         ("reserved_1", "<i4"),
         ("multiplier", "<i8"),
-        ("reserved_2", "<i8", (7,)),
+        ("exec_key", "u1", (40,)),  # An execution: 36 bytes that stand for its source and id.
+        ("reserved_2", "<i8", (2,)),
     ],
 )
 

@@ -73,7 +73,7 @@ ORDER_REPLY: Final = record(
 
 AMOUNT_ITEM: Final = record(
     "one balance or position",
-    56,
+    72,
     [
         ("id", "<i4"),  # Asset or instrument.
         ("reserved", "<i4"),
@@ -83,9 +83,12 @@ AMOUNT_ITEM: Final = record(
         ("realized", "<i8"),  # Position: realized profit in quote units, fees not counted.
         ("bought", "<i8"),  # Position: lots bought, ever.
         ("sold", "<i8"),
+        # Position, matched outside: what executions took that the account had not.
+        ("debt", "<i8"),  # Quote units.
+        ("debt_base", "<i8"),  # Base units.
     ],
 )
-AMOUNTS_PER_REPLY: Final = 4
+AMOUNTS_PER_REPLY: Final = 3
 
 DEPTH_ITEM: Final = record(
     "one price level", 24, [("price", "<i8"), ("qty", "<i8"), ("orders", "<i8")]

@@ -29,6 +29,7 @@ from core.records import (
     ORDER,
     PAGE,
     POSITION,
+    ROUTED,
     SESSION,
     SLOT_ENTRY,
     STATE,
@@ -39,6 +40,7 @@ from core.records import (
 state_at = pointer(STATE, "state")
 level_at = pointer(LEVEL, "arena")
 order_at = pointer(ORDER, "arena")
+routed_at = pointer(ROUTED, "arena")
 cold_at = pointer(COLD, "cold")
 page_at = pointer(PAGE, "page")
 entry_at = pointer(SLOT_ENTRY)
@@ -59,7 +61,7 @@ link_at = pointer(LINK, "arena")
 PAGE_SHIFT: Final = 5
 ORDER_SHIFT: Final = 6
 COLD_SHIFT: Final = 7
-assert LEVEL.itemsize == UNIT_BYTES and ORDER.itemsize == 2 * UNIT_BYTES
+assert LEVEL.itemsize == UNIT_BYTES and ORDER.itemsize == ROUTED.itemsize == 2 * UNIT_BYTES
 assert PAGE.itemsize == 1 << PAGE_SHIFT and COLD.itemsize == 1 << COLD_SHIFT
 assert (STATE.itemsize - COUNTERS_AT) % 8 == 0
 
@@ -84,6 +86,14 @@ def order_row(state: Record, slot: int) -> Record:
     if VERIFY:
         assert 0 < slot <= state.slots_used
     return order_at(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
+
+
+@inlined
+def routed_row(state: Record, slot: int) -> Record:
+    """``order_row`` of an order that is matched outside."""
+    if VERIFY:
+        assert 0 < slot <= state.slots_used
+    return routed_at(state.arena + ((state.order_base + 2 * slot) << UNIT_SHIFT))
 
 
 @inlined

@@ -8,8 +8,8 @@ from core import memory
 from core.book.levels import find_page, next_level
 from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, STOP_SIDES
 from core.jit import kernel
-from core.messages import BUY, STATUS_PENDING
-from core.records import BOOKSIDE, EXTRA, LEVEL, PAGE
+from core.messages import BUY, MATCHED_OUTSIDE, STATUS_PENDING
+from core.records import BOOKSIDE, EXTRA, INSTRUMENT, LEVEL, PAGE
 from core.rows import bookside_row, state_at
 
 Array = np.ndarray[Any, Any]
@@ -19,7 +19,9 @@ def check(state: Any, orders: Array, cold: Array, open_slots: Array) -> None:
     """Levels, pages, trie and best of every bookside against the open orders themselves."""
     pages = state.rows("pages", PAGE, state["pages_used"] + 1)
     levels = memory.view(state["arena"], LEVEL, len(pages) * PAGE_LEVELS)
-    rests = {int(slot) for slot in open_slots}
+    instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
+    outside = instruments["matching"] == MATCHED_OUTSIDE
+    rests = {int(slot) for slot in open_slots if not outside[int(cold[slot]["instrument"])]}
     seen: set[int] = set()
     for page in range(1, len(pages)):
         for place in range(PAGE_LEVELS):

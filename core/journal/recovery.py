@@ -15,6 +15,7 @@ import numpy as np
 
 from core.constants import SEQUENCE_JUMP
 from core.journal import create, segments, witness
+from core.journal import header as headers
 from core.journal.access import block_row
 from core.journal.ahead import AHEAD_ITEMS, read_ahead
 from core.journal.config import JournalConfig, boot_id, check
@@ -32,6 +33,7 @@ from core.journal.layout import (
     MARKER_CLOSED,
     MARKER_PAYLOAD,
     RELAXED,
+    SEAL,
     SEGMENT,
     SEGMENT_HEADER_BYTES,
     SYNC,
@@ -87,9 +89,12 @@ class Known:
     boot_id: bytes = b""
     next_sequence: int = 1
     closed: bool = True
+    durability: int = 0  # Of the newest process that was fenced; 0: it was before that place.
 
     def take(self, item: Commands | Special) -> None:
         """Note one item of the walk."""
+        if isinstance(item, Special) and item.kind == SEAL:  # After a clean stop it still is one.
+            return
         self.closed = False
         if isinstance(item, Commands):
             self.next_sequence = item.last_sequence + 1
@@ -102,6 +107,7 @@ class Known:
             epoch: Any = np.frombuffer(item.payload, EPOCH_PAYLOAD)[0]
             self.engine_version = int(epoch["engine_version"])
             self.boot_id = epoch["boot_id"].tobytes()
+            self.durability = int(epoch["durability"])
             self.next_sequence = int(epoch["next_sequence"])
         elif item.kind == MARKER and len(item.payload) == MARKER_PAYLOAD.itemsize:
             marker: Any = np.frombuffer(item.payload, MARKER_PAYLOAD)[0]
@@ -211,8 +217,9 @@ def _finish(
     refuse_lost(tail, directory, witnessed, walk, seen_by_snapshot)
     _refuse_change(directory, config, seen)
     last_sequence = int(state.last_sequence)
-    next_sequence = _next_sequence(directory, header, tail, seen, last_sequence)
-    if _is_gone(header, seen, published):
+    early = _answered_early(directory, walk.segments[0], header, seen)
+    next_sequence = _next_sequence(directory, tail, seen, last_sequence, early=early)
+    if early and published >= seen.next_sequence:
         next_sequence = max(next_sequence, seen.next_sequence - 1 + SEQUENCE_JUMP)
     segments.remove_unfinished(directory)
     if tail.kind != CLEAN:
@@ -334,8 +341,24 @@ def _lost(expected: int, following: int) -> tuple[int, int]:
     return (0, 0) if following == expected else (expected, following - 1)
 
 
+def _answered_early(directory: Path, first_segment: int, header: Header, seen: Known) -> bool:
+    """Whether clients may have seen what never came to the disk.
+
+    Not the newest segment alone tells: a start that changed from ``relaxed`` to ``sync`` makes a
+    segment of its own first, and may have died before its EPOCH_START recorded what was lost.
+    ``published``, of the ring of the last life, then tells more than the boot: the page cache does
+    not outlive its file system, and one that fails takes along what it had not written.
+    """
+    if seen.closed:
+        return False
+    last = seen.durability
+    if not last:  # Who was fenced wrote what stands in the segment of the snapshot's place.
+        last = headers.read(segments.segment_path(directory, first_segment)).durability
+    return RELAXED in (header.durability, last)
+
+
 def _next_sequence(
-    directory: Path, header: Header, tail: Tail, seen: Known, last_sequence: int
+    directory: Path, tail: Tail, seen: Known, last_sequence: int, *, early: bool
 ) -> int:
     """The next sequence to give: far away when clients may have seen some that are lost."""
     noted = pending(directory)
@@ -350,15 +373,4 @@ def _next_sequence(
     # may be missing behind the last one, and nothing on the disk would show it.
     boot = boot_id()
     rebooted = seen.boot_id != boot or not any(boot)
-    if header.durability == RELAXED and not seen.closed and rebooted:
-        return far
-    return seen.next_sequence
-
-
-def _is_gone(header: Header, seen: Known, published: int) -> bool:
-    """Whether clients saw what is not there any more.
-
-    The page cache does not outlive its file system: one that fails, or is unmounted after an error,
-    takes what it had not written along.  Then the ring of the last life may still tell.
-    """
-    return header.durability == RELAXED and not seen.closed and published >= seen.next_sequence
+    return far if early and rebooted else seen.next_sequence

@@ -7,8 +7,8 @@ and the lots follow from the order (price x leaves); only the fee part is stored
 from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY
-from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY
-from core.risk import binary, short
+from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY, INSTRUMENT_OUTSIDE
+from core.risk import binary, routed, short
 from core.risk.accounts import available, find_position
 from core.risk.money import ppm_up
 from core.rows import balance_row, instrument_row, position_row
@@ -33,6 +33,8 @@ def hold_of(terms: Record, order: Record, cold: Record) -> int:
 @kernel
 def hold_of_money(terms: Record, order: Record, cold: Record) -> int:
     stay_apart()
+    if terms.special & INSTRUMENT_OUTSIDE != 0:
+        return routed.hold_of(terms, order, cold)  # type: ignore[no-any-return]
     if terms.special & INSTRUMENT_BINARY != 0:
         return binary.hold_of(terms, order, cold)  # type: ignore[no-any-return]
     if cold.side != BUY:
@@ -84,7 +86,9 @@ def release(state: Record, terms: Record, order: Record, cold: Record, shared: i
 @kernel
 def release_money(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
     stay_apart()
-    if terms.special & INSTRUMENT_BINARY != 0:
+    if terms.special & INSTRUMENT_OUTSIDE != 0:
+        routed.release(state, terms, order, cold)
+    elif terms.special & INSTRUMENT_BINARY != 0:
         binary.release(state, terms, order, cold)
     elif cold.side != BUY:
         short.release(state, terms, order, cold, shared)

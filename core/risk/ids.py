@@ -33,6 +33,7 @@ from core.messages import (
     SLOTS_AT,
     STATUS_OPEN,
     STATUS_PENDING,
+    STATUS_ROUTED,
 )
 from core.records import ID_KEY_AT
 from core.risk.text import same_text, text_hash
@@ -264,7 +265,7 @@ def is_current(state: Record, row: int) -> bool:
     if slot == 0 or order_row(state, slot).order_id != order_id:
         return False
     cold = cold_row(state, slot)
-    is_open = cold.status in (STATUS_OPEN, STATUS_PENDING)
+    is_open = cold.status in (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
     return is_open and cold.id_record == row  # type: ignore[no-any-return]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from core.constants import PPM
-from core.messages import BINARY, BUY
+from core.messages import BINARY, BUY, MATCHED_OUTSIDE, ROUTE_REPLACE
 from core.records import ASSET, BALANCE, EXTRA, INSTRUMENT, POSITION
 from core.risk.accounts import OUTSIDE_ACCOUNT
 
@@ -38,6 +38,7 @@ def check(state: Any, orders: Array, cold: Array, open_slots: Array) -> None:
         bought, sold = (sum(int(x) for x in own[side]) for side in ("bought", "sold"))
         assert bought == sold, f"instrument {instrument}: {bought} bought, {sold} sold"
         check_pot(instruments[instrument], own)
+        check_debts(positions, instruments[instrument], instrument)
         if not int(instruments[instrument]["clearing"]):
             for name in ("due_bought", "due_sold", "due_base", "due_quote"):
                 assert not own[name].any(), f"instrument {instrument}: {name} without a clearing"
@@ -74,6 +75,22 @@ def check_pot(terms: Array, positions: Array) -> None:
     assert int(terms["pot"]) == yes * int(terms["payout"]), f"{yes} pairs, pot {terms['pot']}"
 
 
+def check_debts(positions: Array, terms: Array, instrument: int) -> None:
+    """Only executions outside make debts, and only of traders; `outside` has its position there."""
+    own = positions[positions["instrument"] == instrument]
+    debts = own["debt"] | own["debt_base"]
+    assert (own["debt"] >= 0).all()
+    assert (own["debt_base"] >= 0).all()
+    row = int(terms["outside_position"])
+    if int(terms["matching"]) != MATCHED_OUTSIDE:
+        assert not row
+        assert not debts.any(), f"instrument {instrument}: a debt where we match"
+        return
+    assert int(positions[row]["account"]) == OUTSIDE_ACCOUNT
+    assert int(positions[row]["instrument"]) == instrument
+    assert not debts[own["account"] == OUTSIDE_ACCOUNT].any()
+
+
 class Needs:
     """What orders, collateral and dues need, per row."""
 
@@ -91,6 +108,35 @@ class Needs:
             self.balances[int(position["base_balance"])] += int(position["due_held_base"])
         for terms in instruments[1:]:
             self.balances[int(terms["fees_balance"])] += int(terms["due_rebates"])
+
+    def add_routed(self, order: Array, row: Array, terms: Array) -> None:
+        """Matched outside: by the wider of the terms that hold and those that are asked for."""
+        number = int(row["position"])
+        position = self.positions[number]
+        is_binary = int(terms["instrument_type"]) == BINARY
+        buys = int(row["side"]) == BUY
+        price, leaves, lots = int(order["price"]), int(order["leaves"]), int(row["hold_lots"])
+        if int(order["prev"]) == ROUTE_REPLACE:  # As ROUTED: asked; ``shown`` is its price.
+            leaves = max(leaves, int(row["short_cash"]) - int(order["cum"]))
+            wider = min if is_binary and not buys else max
+            price = wider(price, int(order["shown"]))
+        if buys:
+            self.no[number] += lots
+        elif is_binary:
+            self.yes[number] += lots
+        assert 0 <= lots <= (leaves if is_binary else 0)
+        unit = price * int(terms["multiplier"])
+        if not buys and not is_binary:
+            self.balances[int(position["base_balance"])] += leaves * int(terms["base_per_lot"])
+            self.lots[number] += int(order["leaves"])
+            return
+        self.lots[number] += lots
+        cash = int(row["hold_fee"])
+        if not buys or price:
+            at_most = unit if buys else int(terms["payout"])
+            assert cash == -(-at_most * leaves * int(terms["hold_ppm"]) // PPM)
+            cash += (unit if buys else int(terms["payout"]) - unit) * (leaves - lots)
+        self.balances[int(position["quote_balance"])] += cash
 
     def add_binary(self, order: Array, row: Array, terms: Array) -> None:
         number = int(row["position"])
@@ -136,7 +182,9 @@ def check_holds(state: Any, orders: Array, cold: Array, open_slots: Array) -> No
         order, row = orders[slot], cold[slot]
         terms = instruments[int(row["instrument"])]
         assert int(positions[int(row["position"])]["account"]) == int(row["account"])
-        if int(terms["instrument_type"]) == BINARY:
+        if int(terms["matching"]) == MATCHED_OUTSIDE:
+            needs.add_routed(order, row, terms)
+        elif int(terms["instrument_type"]) == BINARY:
             needs.add_binary(order, row, terms)
         else:
             needs.add_spot(order, row, terms, int(extras[int(order["extra"])]["shared"]))

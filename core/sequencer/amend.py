@@ -53,6 +53,7 @@ from core.sequencer.replacing import (
     replaced_from,
     take_id,
 )
+from core.sequencer.route import accept_request, ask_replace, is_asked, is_outside
 
 CAPACITY: Final = Reason.CAPACITY.value
 DISPLAY_QTY: Final = Reason.DISPLAY_QTY.value
@@ -78,7 +79,7 @@ def check_any(state: Record, command: int, slot: int) -> int:
     terms = instrument_row(state, cold.instrument)
     mine = draft_of(state)
     fill(address_of(mine), 0, DRAFT_BYTES)
-    if not is_open(state, slot):
+    if not is_open(state, slot) or is_asked(state, slot):
         return TOO_LATE
     reason = check_phase(terms, cold)
     if reason != 0:
@@ -111,7 +112,8 @@ def check_rest(state: Record, command: int, slot: int) -> int:
     leaves = new_leaves(state, replace, slot)
     display = replace.display_qty
     waits = cold.status == STATUS_PENDING
-    if display != 0 and (waits or display > leaves):
+    no_book = waits or is_outside(state, slot)
+    if display != 0 and (no_book or display > leaves):
         return because(state, DISPLAY_QTY, leaves, display)
     if new_stop(command) != 0 and not waits:
         return TERMS
@@ -156,6 +158,9 @@ def draft_limits(state: Record, slot: int, total: int, leaves: int) -> None:
     mine.multiplier = instrument_row(state, cold.instrument).multiplier
     mine.own_leaves = order.leaves
     mine.own_notional = order.price * order.leaves * mine.multiplier
+    if is_outside(state, slot):  # It rests nowhere, so nobody is where it would.
+        mine.opens = int(mine.price != order.price)
+        return
     if cold.status == STATUS_PENDING or order.level == 0 or mine.price == order.price:
         return
     bookside = orders.own_bookside(cold.instrument, cold.side)
@@ -246,6 +251,8 @@ def check_new_stop(state: Record, terms: Record, command: int, slot: int) -> int
 @kernel
 def check_space(state: Record, command: int, slot: int) -> int:
     """A page for the new price or stop; a row for a display quantity that it did not have."""
+    if is_outside(state, slot):
+        return 0
     cold = cold_row(state, slot)
     mine = draft_of(state)
     if cold.status == STATUS_PENDING:
@@ -284,11 +291,21 @@ def replace_any(state: Record, command: int, slot: int) -> None:
     """Do what ``check_any`` allowed."""
     stay_apart()
     order = order_row(state, slot)
-    cold = cold_row(state, slot)
     leaves = new_leaves(state, replace_at(command), slot)
-    if keeps_place(state, command, slot):
+    if is_outside(state, slot):
+        accept_request(state, command, slot)
+        ask_replace(state, slot, draft_of(state).price, leaves + order.cum)
+    elif keeps_place(state, command, slot):
         keep_any(state, command, slot, leaves)
-        return
+    else:
+        change_any(state, command, slot, leaves)
+
+
+@kernel
+def change_any(state: Record, command: int, slot: int, leaves: int) -> None:
+    """Out of where it stands, and in again under the same id."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
     old_leaves = order.leaves
     old_price = order.price
     shown = order.shown

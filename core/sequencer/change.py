@@ -9,7 +9,6 @@ from core.layout import offset_of
 from core.memory import Record, address_of, pointer
 from core.messages import (
     CANCEL,
-    CANCEL_ACCEPTED,
     CLIENT_ORDER_ID_AT,
     MASS,
     MASS_CANCELED,
@@ -34,6 +33,7 @@ from core.sequencer.finish import cancel_open, is_open
 from core.sequencer.life import end_open
 from core.sequencer.match import reduce_open
 from core.sequencer.pairs import tell_pairs
+from core.sequencer.route import accept_request, ask_reduce, is_asked, is_outside
 
 SESSION_MASK: Final = (1 << 32) - 1
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
@@ -108,21 +108,40 @@ def cancel_order(state: Record, command: int) -> None:
     if reason != 0:
         reject(state, command, reason, slot)
         return
+    terms = instrument_row(state, cold_row(state, slot).instrument)
+    if order_row(state, slot).extra | (terms.special & INSTRUMENT_MONEY) != 0:
+        cancel_any(state, command, slot)
+        return
     remember_target(state, slot)
     if state.limits_used != 0:
         limits.count_message(state, cancel.account)
     acknowledge(state, command, slot)
-    terms = instrument_row(state, cold_row(state, slot).instrument)
-    if order_row(state, slot).extra | (terms.special & INSTRUMENT_MONEY) != 0:
-        cancel_open(state, slot, CANCELED_BY_USER)
+    take_back(state, slot, CANCELED_BY_USER)
+
+
+@kernel
+def cancel_any(state: Record, command: int, slot: int) -> None:
+    """``cancel_order`` of an order that it may be done for, and that is no plain one."""
+    stay_apart()
+    if is_asked(state, slot):
+        reject(state, command, TOO_LATE, slot)
+        return
+    remember_target(state, slot)
+    if state.limits_used != 0:
+        limits.count_message(state, place_at(command).account)
+    if is_outside(state, slot):
+        accept_request(state, command, slot)
     else:
-        take_back(state, slot, CANCELED_BY_USER)
+        acknowledge(state, command, slot)
+    cancel_open(state, slot, CANCELED_BY_USER)
 
 
 @kernel
 def restricted(state: Record, restriction: int, slot: int) -> int:
     """CANCEL_RESTRICTED where the order is not as the cancel demands."""
     stay_apart()
+    if is_asked(state, slot):
+        return TOO_LATE
     cum = order_row(state, slot).cum
     fits = cum == 0 if restriction == RESTRICT_ONLY_NEW else cum != 0
     return 0 if fits else because(state, CANCEL_RESTRICTED, restriction, cum)
@@ -131,16 +150,9 @@ def restricted(state: Record, restriction: int, slot: int) -> int:
 @inlined
 def acknowledge(state: Record, command: int, slot: int) -> None:
     """CANCEL_ACCEPTED, if the asker would not know his answer by the order's own event."""
-    place = place_at(command)
-    cold = cold_row(state, slot)
-    own_id = command + CLIENT_ORDER_ID_AT
-    if text.is_empty(own_id) and place.session == cold.session:
-        return
-    event = bare_event(state, CANCEL_ACCEPTED, place, own_id)
-    event.order_id = order_row(state, slot).order_id
-    event.instrument = cold.instrument
-    event.price = order_row(state, slot).price
-    event.flags = cold.side & SELL_SIDE
+    is_named = not text.is_empty(command + CLIENT_ORDER_ID_AT)
+    if is_named or place_at(command).session != cold_row(state, slot).session:
+        accept_request(state, command, slot)
 
 
 @inlined
@@ -174,7 +186,7 @@ def reduce_order(state: Record, command: int) -> None:
         slot = find_target(state, command, reduction.order_id)
         if slot == 0:
             reason = UNKNOWN_ORDER
-        elif not is_open(state, slot):
+        elif not is_open(state, slot) or is_asked(state, slot):
             reason = TOO_LATE
         elif reduction.qty < 1:
             reason = because(state, QTY_TOO_SMALL, 1, reduction.qty)
@@ -186,6 +198,10 @@ def reduce_order(state: Record, command: int) -> None:
     remember_target(state, slot)
     if state.limits_used != 0:
         limits.count_message(state, reduction.account)
+    if is_outside(state, slot):
+        accept_request(state, command, slot)
+        ask_reduce(state, slot, reduction.qty)
+        return
     acknowledge(state, command, slot)
     reduce_or_cancel(state, slot, reduction.qty)
 
@@ -253,9 +269,12 @@ def still_open(state: Record, slot: int) -> int:
 
 @kernel
 def fits(state: Record, command: int, slot: int) -> bool:
-    """Does an open order pass the filters of a mass cancel?"""
+    """Does an open order pass the filters of a mass cancel?  One that is asked to end or to change
+    outside does not."""
     mass = mass_at(command)
     cold = cold_row(state, slot)
+    if is_asked(state, slot):
+        return False
     if mass.instrument != 0 and cold.instrument != mass.instrument:
         return False
     if mass.side != 0 and cold.side != mass.side:
@@ -272,12 +291,10 @@ def fits(state: Record, command: int, slot: int) -> bool:
 
 
 @kernel
-def cancel_all(state: Record, account: int, reason: int) -> int:
-    """Cancel every open order of an account, oldest first; how many there were."""
-    count = account_row(state, account).open_orders
+def cancel_all(state: Record, account: int, reason: int) -> None:
+    """Cancel every open order of an account, oldest first."""
     slot = account_row(state, account).open_head
     while slot != 0:
         following = cold_row(state, slot).account_next
         cancel_open(state, slot, reason)
         slot = still_open(state, following)
-    return count  # type: ignore[no-any-return]

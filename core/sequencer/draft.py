@@ -33,6 +33,7 @@ from core.reasons import Reason
 from core.records import (
     DRAFT_BYTES,
     INSTRUMENT_BAND,
+    INSTRUMENT_OUTSIDE,
     INSTRUMENT_TICKS,
     SPECIAL_LIMITS,
 )
@@ -50,7 +51,7 @@ from core.rows import (
 )
 from core.sequencer.admit import because, place_at
 from core.sequencer.checks import check_notional, check_qty
-from core.sequencer.form import is_stop, place_2_at, rests
+from core.sequencer.form import is_stop, place_2_at, rests, suits_outside
 from core.sequencer.funds import check_money
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
@@ -62,6 +63,7 @@ EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
 HALTED: Final = Reason.HALTED.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
+NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
 PHASE: Final = Reason.PHASE.value
 POST_ONLY_WOULD_TAKE: Final = Reason.POST_ONLY_WOULD_TAKE.value
 PRICE_MISSING: Final = Reason.PRICE_MISSING.value
@@ -88,6 +90,8 @@ def draft(state: Record, command: int) -> int:
     if not 0 < place.instrument <= state.instruments_used:
         return UNKNOWN_INSTRUMENT
     terms = instrument_row(state, place.instrument)
+    if terms.special & INSTRUMENT_OUTSIDE != 0 and not suits_outside(command):
+        return NOT_SUPPORTED
     reason = check_phase(terms, command)
     if reason == 0:
         reason = check_prices(state, terms, command)
@@ -389,6 +393,8 @@ def check_space(state: Record, terms: Record, command: int) -> int:
 def has_page(state: Record, command: int) -> bool:
     place = place_at(command)
     mine = draft_of(state)
+    if instrument_row(state, place.instrument).special & INSTRUMENT_OUTSIDE != 0:
+        return True
     if is_stop(place.order_type):
         bookside = stops.stop_side(place.instrument, place.side)
         price = mine.stop_price

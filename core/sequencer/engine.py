@@ -25,6 +25,7 @@ from core.messages import (
     KILL_SWITCH,
     MASS_CANCEL,
     OUTSIDE_ACKNOWLEDGED,
+    OUTSIDE_SETTLED,
     PLACE_ORDER,
     REDUCE_ORDER,
     REPLACE_ORDER,
@@ -50,6 +51,7 @@ from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
 from core.sequencer.general import place_any
 from core.sequencer.instrument import create_instrument
 from core.sequencer.listing import update_instrument
+from core.sequencer.outside import record_execution
 from core.sequencer.oversight import set_limits, switch, update_account
 from core.sequencer.place import is_plain, place_order
 from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man
@@ -152,7 +154,7 @@ def apply_other(state: Record, command: int) -> None:
 
 @kernel
 def oversee(state: Record, command: int) -> None:
-    """A command about accounts and sessions."""
+    """A command about accounts and sessions, or from outside."""
     kind = place_at(command).kind
     if kind == UPDATE_ACCOUNT:
         update_account(state, command)
@@ -168,6 +170,8 @@ def oversee(state: Record, command: int) -> None:
         lose_gateway(state, command)
     elif kind == DEAD_MAN:
         set_dead_man(state, command)
+    elif OUTSIDE_ACKNOWLEDGED <= kind <= OUTSIDE_SETTLED:
+        record_execution(state, command)
     else:
         refuse(state, command)
 
@@ -176,7 +180,7 @@ def oversee(state: Record, command: int) -> None:
 def is_kept(kind: int) -> bool:
     """A kind that has its number, but not its feature yet."""
     return (
-        OUTSIDE_ACKNOWLEDGED <= kind < OUTSIDE_ACKNOWLEDGED + 10
+        OUTSIDE_SETTLED < kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
 
@@ -205,6 +209,7 @@ def is_known(kind: int) -> bool:
         or CREATE_ACCOUNT <= kind <= SET_LIMITS
         or SESSION_OPENED <= kind <= DEAD_MAN
         or TIME <= kind <= CORRECT_TRADE
+        or OUTSIDE_ACKNOWLEDGED <= kind <= OUTSIDE_SETTLED
     )
 
 

@@ -14,6 +14,7 @@ from core.messages import (
     STATUS_EXPIRED,
     STATUS_OPEN,
     STATUS_PENDING,
+    STATUS_ROUTED,
 )
 from core.reasons import Reason
 from core.risk import holds
@@ -28,20 +29,24 @@ from core.rows import (
 from core.sequencer.events import order_event, reserve
 from core.sequencer.life import end_open
 from core.sequencer.pairs import tell_pairs
+from core.sequencer.route import ask_cancel, forget_route, is_outside
 
 CANCELED_BY_PARTNER: Final = Reason.CANCELED_BY_PARTNER.value
 
 
 @kernel
 def is_open(state: Record, slot: int) -> bool:
-    """In the book, or a stop that waits."""
+    """In the book, a stop that waits, or one that is matched outside."""
     status = cold_row(state, slot).status
-    return status in (STATUS_OPEN, STATUS_PENDING)
+    return status in (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
 
 
 @kernel
 def cancel_open(state: Record, slot: int, reason: int) -> None:
-    """ORDER_CANCELED, and its partner's after it."""
+    """ORDER_CANCELED, and its partner's after it; matched outside: ask for it there."""
+    if is_outside(state, slot):
+        ask_cancel(state, slot)
+        return
     close(state, slot, ORDER_CANCELED, STATUS_CANCELED, reason)
     close_orphan(state)
 
@@ -69,15 +74,18 @@ def close(state: Record, slot: int, kind: int, status: int, reason: int) -> None
     reserve(state)
     order = order_row(state, slot)
     cold = cold_row(state, slot)
+    routed = is_outside(state, slot)
     event = order_event(state, kind, 0, order, cold)
     event.qty = order.leaves
-    event.leaves = order.shown
+    event.leaves = 0 if routed else order.shown
     event.reason = reason
     if state.risk != 0:
         shared = extra_row(state, order.extra).shared if order.extra != 0 else 0
         holds.release(state, instrument_row(state, cold.instrument), order, cold, shared)
         if state.paired != 0:
             tell_pairs(state, slot)
+    if routed:
+        forget_route(state, slot)
     take_away(state, slot)
     end_open(state, slot, status, reason)
 

@@ -132,6 +132,18 @@ def form_of_more(command: int) -> int:
     return 0 if fits else MALFORMED
 
 
+@kernel
+def suits_outside(command: int) -> bool:
+    """Has an order nothing that needs a book of ours?"""
+    place = place_at(command)
+    if is_stop(place.order_type) or place.flags != 0 or place.display_qty != 0:
+        return False
+    if place.slots == 1:
+        return True
+    more = place_2_at(command + SLOT_BYTES)
+    return (more.min_qty | more.protection_price | more.oco) == 0  # type: ignore[no-any-return]
+
+
 @inlined
 def is_stop(order_type: int) -> bool:
     return order_type >= STOP

@@ -28,9 +28,10 @@ from core.messages import (
     STATUS_FILLED,
     STATUS_OPEN,
     STATUS_PENDING,
+    STATUS_ROUTED,
 )
 from core.reasons import Reason
-from core.records import DUE_ORDER, EXTRA, INSTRUMENT_BINARY
+from core.records import DUE_ORDER, EXTRA, INSTRUMENT_BINARY, INSTRUMENT_OUTSIDE
 from core.risk import binary, holds, limits, short
 from core.risk.accounts import available, need_position
 from core.rows import (
@@ -52,6 +53,7 @@ from core.sequencer.form import form_any, is_stop, place_2_at
 from core.sequencer.life import accept, end, end_open, open_order
 from core.sequencer.match import SPENT, fillable, sweep_any
 from core.sequencer.pairs import tell_pairs
+from core.sequencer.route import ask_place, is_outside
 
 EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
@@ -78,6 +80,10 @@ def place_any(state: Record, command: int) -> None:
         reject(state, command, reason, 0)
         return
     slot = enter_any(state, command)
+    if is_outside(state, slot):
+        cold_row(state, slot).status = STATUS_ROUTED
+        ask_place(state, slot)
+        return
     begin_order(state, command, slot)
     run_cascade(state)
 
@@ -129,6 +135,8 @@ def accepted_flags(state: Record, command: int) -> int:
     place = place_at(command)
     flags = place.side & SELL_SIDE
     whole = place.display_qty == 0 or place.display_qty == place.qty
+    if instrument_row(state, place.instrument).special & INSTRUMENT_OUTSIDE != 0:
+        return flags  # type: ignore[no-any-return]
     if draft_of(state).crosses == 0 and stays(place.order_type, place.time_in_force) and whole:
         flags |= RESTS
     return flags  # type: ignore[no-any-return]
@@ -187,7 +195,7 @@ def fill_extra(state: Record, command: int, slot: int) -> None:
         extra.trail = more.trail
         extra.protection_price = more.protection_price
         copy36(address_of(extra) + EXTRA_TAG_AT, command + SLOT_BYTES + TAG_AT)
-    if mine.expire_ns != 0:
+    if mine.expire_ns != 0 and not is_outside(state, slot):
         deadlines.add(state, mine.expire_ns, DUE_ORDER, row)
     if mine.partner != 0:
         other = order_row(state, mine.partner)

@@ -25,6 +25,7 @@ from core.messages import (
 from core.reasons import Reason
 from core.records import SYMBOL_AT
 from core.risk import text
+from core.risk.accounts import OUTSIDE_ACCOUNT, need_position
 from core.rows import asset_row, instrument_row
 from core.sequencer.admit import because, place_at, reject_new
 from core.sequencer.events import bare_event
@@ -88,6 +89,8 @@ def create_instrument(state: Record, command: int) -> None:
             reason = TERMS
         elif state.instruments_used == state.instruments_max:
             reason = because(state, CAPACITY, state.instruments_max, state.instruments_used)
+        elif new.matching == MATCHED_OUTSIDE and state.positions_used == state.positions_max:
+            reason = because(state, CAPACITY, state.positions_max, state.positions_used)
     if reason != 0:
         reject_new(state, command, reason)
         return
@@ -119,8 +122,6 @@ def instrument_form(command: int) -> int:
     phase = more_at(command + SLOT_BYTES).phase
     if not PHASE_PRE_OPEN <= phase <= PHASE_DELISTED:
         return MALFORMED
-    if new.matching != MATCHED_HERE:
-        return NOT_SUPPORTED
     begins = phase in (PHASE_OPEN, PHASE_HALTED, PHASE_POST_ONLY, PHASE_CLOSED)
     return 0 if begins else NOT_SUPPORTED
 
@@ -145,7 +146,7 @@ def sound(command: int) -> bool:
     more = more_at(command + SLOT_BYTES)
     if new.base_asset == new.quote_asset:
         return False
-    if new.instrument_type == BINARY and (new.base_asset != 0 or new.matching != MATCHED_HERE):
+    if new.instrument_type == BINARY and new.base_asset != 0:
         return False
     if not is_unit(new.tick, new.tick_scale) or not is_unit(new.lot, new.lot_scale):
         return False
@@ -195,6 +196,8 @@ def add_instrument(state: Record, command: int, multiplier: int, base_per_lot: i
     levels.open_bookside(state, 2 * row + 1)
     levels.open_bookside(state, STOP_SIDES + 2 * row)
     levels.open_bookside(state, STOP_SIDES + 2 * row + 1)
+    if new.matching == MATCHED_OUTSIDE:
+        terms.outside_position = need_position(state, OUTSIDE_ACCOUNT, row)
     return row  # type: ignore[no-any-return]
 
 

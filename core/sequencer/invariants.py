@@ -11,7 +11,15 @@ import numpy as np
 from core import memory
 from core.book import invariants as book
 from core.jit import kernel
-from core.messages import STATUS_FREE, STATUS_OPEN, STATUS_PENDING
+from core.messages import (
+    MATCHED_OUTSIDE,
+    ROUTE_CANCEL,
+    ROUTE_REPLACE,
+    STATUS_FREE,
+    STATUS_OPEN,
+    STATUS_PENDING,
+    STATUS_ROUTED,
+)
 from core.records import (
     ACCOUNT,
     COLD,
@@ -24,6 +32,7 @@ from core.records import (
     INSTRUMENT,
     LEVEL,
     ORDER,
+    ROUTED,
     SESSION,
 )
 from core.risk import counts
@@ -33,7 +42,7 @@ from core.sequencer.state import State
 from core.sequencer.terms import derive
 
 Array = np.ndarray[Any, Any]
-OPEN: Final = (STATUS_OPEN, STATUS_PENDING)
+OPEN: Final = (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
 
 
 def check(state: State) -> None:
@@ -50,6 +59,7 @@ def check(state: State) -> None:
     check_ids(state, orders, cold)
     check_extras(state, orders, open_slots)
     check_terms(state)
+    check_routed(state, orders, cold, open_slots)
     counts.check(state, orders, cold, open_slots)
     if state["risk"]:
         risk.check(state, orders, cold, open_slots)
@@ -189,6 +199,30 @@ def check_terms(state: State) -> None:
             assert low <= int(row["day_open"][0]) <= high
             assert low <= int(row["last_price"][0]) <= high
     assert not state.rows("sessions", SESSION, state["sessions_used"] + 1)["counted"].any()
+
+
+def check_routed(state: State, orders: Array, cold: Array, open_slots: Array) -> None:
+    """Open orders that are matched outside are counted, stand in no book, and know what is asked
+    of them; no other order does."""
+    instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
+    outside = instruments["matching"] == MATCHED_OUTSIDE
+    count = np.zeros(len(instruments), np.int64)
+    for slot in open_slots:
+        order, row = orders[slot].copy().view(ROUTED), cold[slot]
+        number = int(row["instrument"])
+        status = int(row["status"])
+        if not outside[number]:
+            assert status != STATUS_ROUTED, f"order {slot} is routed, and matched here"
+            continue
+        count[number] += 1
+        assert status in (STATUS_OPEN, STATUS_ROUTED)
+        assert int(order["level"]) == 0
+        assert int(order["route"]) >= 1
+        assert int(order["asked"]) in (0, ROUTE_CANCEL, ROUTE_REPLACE)
+        wanted = int(order["asked"]) == ROUTE_REPLACE
+        assert (int(row["short_cash"]) > 0) == wanted, "terms are asked for without a replace"
+        assert wanted or not int(order["asked_price"])
+    assert np.array_equal(instruments["open_orders"], count), "routed orders are miscounted"
 
 
 @kernel

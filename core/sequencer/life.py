@@ -13,7 +13,7 @@ from core.memory import (
     copy12_to_cold,
     copy36,
 )
-from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN, STATUS_PENDING
+from core.messages import CLIENT_ORDER_ID_AT, PLACE, STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED
 from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
 from core.risk import limits
 from core.risk.accounts import link_open, unlink_open
@@ -85,7 +85,7 @@ def end(state: Record, slot: int, status: int, reason: int) -> None:
     cold = cold_row(state, slot)
     if VERIFY:
         assert order.leaves >= 0 and order.level == 0
-        assert cold.status == STATUS_OPEN or cold.status == STATUS_PENDING
+        assert cold.status in (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
     if state.limits_used != 0:
         limits.count_order(state, slot, -1)
     order.shown = order.leaves + order.cum

@@ -83,8 +83,8 @@ def update_instrument(state: Record, command: int) -> None:
     event.leaves = phase
     event.cum = count
     write_terms(state, command, row)
-    if change.changes & CHANGE_PHASE != 0 and terms.matching == MATCHED_HERE:
-        if terms.phase == PHASE_CLOSED:
+    if change.changes & CHANGE_PHASE != 0:
+        if terms.phase == PHASE_CLOSED and terms.matching == MATCHED_HERE:
             end_days(state, row)
         elif terms.phase == PHASE_DELISTED:
             halt_all(state, row)

@@ -19,6 +19,7 @@ from core.rows import (
 )
 from core.sequencer.change import still_open
 from core.sequencer.finish import cancel_open, expire_open, is_open
+from core.sequencer.route import is_asked
 
 DAY_END: Final = Reason.DAY_END.value
 HALT: Final = Reason.HALT.value
@@ -31,7 +32,7 @@ def count_session(state: Record, account: int, session: int) -> int:
     slot = account_row(state, account).open_head
     while slot != 0:
         cold = cold_row(state, slot)
-        if cold.session == session:
+        if cold.session == session and not is_asked(state, slot):
             count += 1
         slot = cold.account_next
     return count
@@ -56,7 +57,7 @@ def count_instrument(state: Record, instrument: int) -> int:
     stay_apart()
     terms = instrument_row(state, instrument)
     if terms.matching == MATCHED_OUTSIDE:
-        return count_routed(state, instrument)
+        return terms.open_orders  # type: ignore[no-any-return]
     count = terms.pending
     for bookside in range(2 * instrument, 2 * instrument + 2):
         key = bookside_row(state, bookside).best_key
@@ -67,19 +68,13 @@ def count_instrument(state: Record, instrument: int) -> int:
 
 
 @kernel
-def count_routed(state: Record, instrument: int) -> int:
-    """``count_instrument`` where no book has them."""
-    count = 0
-    for slot in range(1, state.slots_used + 1):
-        if cold_row(state, slot).instrument == instrument and is_open(state, slot):
-            count += 1
-    return count
-
-
-@kernel
 def gather(state: Record, instrument: int) -> None:
-    """Put the open orders of an instrument that is matched here into the heap of ids."""
+    """Put the open orders of an instrument into the heap of ids."""
     stay_apart()
+    if instrument_row(state, instrument).open_orders != 0:  # Matched outside: no book has them.
+        for slot in range(1, state.slots_used + 1):
+            if cold_row(state, slot).instrument == instrument and is_open(state, slot):
+                cascade.push(state, slot)
     for first in (2 * instrument, STOP_SIDES + 2 * instrument):
         for bookside in range(first, first + 2):
             key = bookside_row(state, bookside).best_key
@@ -106,7 +101,7 @@ def end_days(state: Record, instrument: int) -> None:
 
 @kernel
 def halt_all(state: Record, instrument: int) -> None:
-    """Every open order of an instrument is canceled, ascending by order id."""
+    """Every open order of an instrument is canceled, or asked to be, ascending by order id."""
     gather(state, instrument)
     while state.cascade_count > 0:
         slot = cascade.pop(state)

@@ -28,6 +28,7 @@ from core.rows import account_row, limit_row
 from core.sequencer.admit import because, nameless_event, place_at, reject_admin
 from core.sequencer.change import cancel_all
 from core.sequencer.events import bare_event
+from core.sequencer.route import count_open
 
 admin_at = pointer(ADMIN)
 new_limits_at = pointer(NEW_LIMITS_SLOT_2)
@@ -67,7 +68,7 @@ def update_account(state: Record, command: int) -> None:
     event.price = admin.changes
     event.qty = max(account.status, ACCOUNT_ACTIVE)
     event.leaves = account.self_trade
-    event.cum = account.open_orders if ends else 0
+    event.cum = count_open(state, admin.account) if ends else 0
     if ends:
         cancel_all(state, admin.account, ADMIN_CANCEL)
 
@@ -117,10 +118,11 @@ def switch(state: Record, command: int) -> None:
     if not ends:
         return
     if account != 0:
-        event.qty = account_row(state, account).open_orders
+        event.qty = count_open(state, account)
         cancel_all(state, account, KILLED)
         return
-    event.qty = state.open_orders
+    for each in range(SYSTEM_ACCOUNTS + 1, state.accounts_used + 1):
+        event.qty += count_open(state, each)
     for each in range(SYSTEM_ACCOUNTS + 1, state.accounts_used + 1):
         cancel_all(state, each, KILLED)
 

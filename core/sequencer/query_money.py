@@ -61,5 +61,7 @@ def answer_positions(state: Record, query: Record, replies: int) -> int:
         item.realized = position.realized
         item.bought = position.bought
         item.sold = position.sold
+        item.debt = position.debt
+        item.debt_base = position.debt_base
         items += 1
     return max((items + AMOUNTS_PER_REPLY - 1) // AMOUNTS_PER_REPLY, 1)

@@ -7,8 +7,8 @@ from core.jit import kernel
 from core.memory import Record
 from core.messages import BUY, SELL
 from core.reasons import Reason
-from core.records import INSTRUMENT_BINARY, INSTRUMENT_SHORT
-from core.risk import binary, holds, short
+from core.records import INSTRUMENT_BINARY, INSTRUMENT_OUTSIDE, INSTRUMENT_SHORT
+from core.risk import binary, holds, routed, short
 from core.risk.accounts import available
 from core.rows import balance_row, cold_row, draft_of, instrument_row, order_row, position_row
 from core.sequencer.admit import because
@@ -94,6 +94,8 @@ def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
     cold = cold_row(state, slot)
     if order.price == 0 and cold.side == BUY:
         return 0
+    if terms.special & INSTRUMENT_OUTSIDE != 0:
+        return check_wider(state, terms, slot, leaves)
     if terms.special & INSTRUMENT_BINARY != 0:
         more = binary_hold(state, slot, draft_of(state).price, leaves)
         more -= holds.hold_of(terms, order, cold)
@@ -108,6 +110,19 @@ def check_new_hold(state: Record, terms: Record, slot: int, leaves: int) -> int:
         return 0
     reason = INSUFFICIENT_FUNDS if cold.side == BUY else INSUFFICIENT_POSITION
     return because(state, reason, free, more)
+
+
+@kernel
+def check_wider(state: Record, terms: Record, slot: int, leaves: int) -> int:
+    """``check_new_hold`` where it is matched outside: old and new terms are held for together."""
+    order = order_row(state, slot)
+    cold = cold_row(state, slot)
+    more = routed.wider(state, slot, draft_of(state).price, leaves + order.cum)
+    in_base = cold.side == SELL and terms.special & INSTRUMENT_BINARY == 0
+    asset = terms.base_asset if in_base else terms.quote_asset
+    free = available(state, cold.account, asset)
+    reason = INSUFFICIENT_POSITION if in_base else INSUFFICIENT_FUNDS
+    return because(state, reason, free, more) if more > max(free, 0) else 0
 
 
 @kernel

@@ -7,8 +7,9 @@ from core.jit import kernel, stay_apart
 from core.memory import Record, pointer
 from core.messages import ADMIN, BINARY, INSTRUMENT_SETTLED, PHASE_SETTLED, SETTLEMENT
 from core.reasons import Reason
+from core.risk.accounts import OUTSIDE_ACCOUNT
 from core.risk.limits import count_cost
-from core.rows import balance_row, instrument_row, position_row
+from core.rows import asset_row, balance_row, instrument_row, position_row
 from core.sequencer.admit import because, reject_admin
 from core.sequencer.finish import expire_open, is_open
 from core.sequencer.instrument import about
@@ -64,6 +65,8 @@ def find_lacking(state: Record, row: int, price: int) -> int:
         return 0
     for number in range(1, state.positions_used + 1):
         position = position_row(state, number)
+        if position.account == OUTSIDE_ACCOUNT:
+            continue  # What it pays comes from outside.
         if position.instrument == row and position.settled != 0:
             pays = (terms.settled_price - price) * terms.multiplier * position.settled
             free = balance_row(state, position.quote_balance).available
@@ -135,7 +138,7 @@ def close_position(state: Record, number: int, price: int) -> None:
     cash = net * value if net > 0 else -net * (terms.payout - value)
     cost = position.cost
     position.realized += net * value - cost
-    position.settled = net
+    position.settled += net
     position.net = 0
     position.cost = 0
     if state.limits_used != 0:
@@ -148,8 +151,11 @@ def pay(state: Record, number: int, price: int, lots: int, cash: int) -> None:
     """From the pot to an account (negative: back), and SETTLEMENT."""
     position = position_row(state, number)
     quote = balance_row(state, position.quote_balance)
+    terms = instrument_row(state, position.instrument)
     quote.available += cash
-    instrument_row(state, position.instrument).pot -= cash
+    terms.pot -= cash
+    if position.account == OUTSIDE_ACCOUNT:
+        asset_row(state, terms.quote_asset).issued -= cash
     event = money_event(state, SETTLEMENT, position.account, position.instrument)
     event.price = price
     event.qty = lots

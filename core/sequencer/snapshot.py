@@ -222,7 +222,8 @@ def _as_declared(section: str, rows: Array) -> Array:
         return rows
     found = np.zeros(len(rows), wanted)
     for name in set(wanted.names or ()) & set(dtype.names or ()):
-        found[name] = rows[name]
+        if rows[name].shape == found[name].shape:  # Room that was kept may have become less.
+            found[name] = rows[name]
     return found
 
 

@@ -28,6 +28,7 @@ from core.journal.writer import Writer
 from tests.core.journal.files import CONFIG, START_NS, commands
 from tests.faults.disk import BEST, MIXED, WORST, Disk, Killed, PowerCut
 from tests.faults.interpose import Calls, interposed
+from tests.faults.paths import KnownPath
 
 HELPERS: Final = frozenset({"write_file", "open_file", "sync_directory", "_put", "_write_zeros"})
 LIVES: Final = (2, 3, 4, 6)
@@ -55,7 +56,7 @@ class History:
     def __init__(self, place: Path, seed: int) -> None:
         self.chance = chance = random.Random(seed)
         self.trash = chance.random() < 0.4
-        self.disk = Disk(place, chance, trash=self.trash)
+        self.disk = Disk(KnownPath(place), chance, trash=self.trash)
         self.data = self.disk.root / "place" / "data"
         durability = chance.choice((SYNC, RELAXED))
         self.config = CONFIG._replace(durability=durability)
@@ -323,11 +324,12 @@ def _outcome(recovery: Recovery) -> str:
 def _place(end: BaseException) -> str:
     """Module and function of the journal's code in which the crash came."""
     found = "?"
-    for frame in traceback.extract_tb(end.__traceback__):
-        path = Path(frame.filename)
-        if path.parent.name == "journal" and path.parent.parent.name == "core":
-            if frame.name not in HELPERS:
-                found = f"{path.stem}.{frame.name}"
-        elif frame.name in ("_append_block", "_sync"):
-            found = frame.name.strip("_").replace("_block", "")
+    for frame, _line in traceback.walk_tb(end.__traceback__):
+        name = frame.f_code.co_name
+        folder, _, module = frame.f_code.co_filename.rpartition("/")
+        if folder.endswith("/core/journal"):
+            if name not in HELPERS:
+                found = f"{module.removesuffix('.py')}.{name}"
+        elif name in ("_append_block", "_sync"):
+            found = name.strip("_").replace("_block", "")
     return found

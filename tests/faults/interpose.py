@@ -5,18 +5,18 @@ are caught too (``appender.pwrite``, ``appender.fdatasync``), otherwise a block 
 when the call returns in ``sync``, and for pending until the next sync in ``relaxed``.
 """
 
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, Final
-from unittest import mock
 
 import numpy as np
 
 from core.jit import PURE
-from core.journal import appender, create, recovery, writer
+from core.journal import appender, content, contents, create, recovery, verify, writer
 from core.journal.appender import BACKGROUND, DIRECT, FDATASYNC
 from core.journal.layout import BLOCK_BYTES_MAX
 from core.journal.writer import journal_row
@@ -24,6 +24,7 @@ from core.memory import view
 from tests.faults.disk import Disk, Resize, Write
 
 VERSIONS: Final = b"simulated"
+CHANGING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 class NoThread:
@@ -39,6 +40,19 @@ class NoThread:
         """Nothing."""
 
 
+class ThreadAtOnce(NoThread):
+    """A reader's thread whose work is done when it is started."""
+
+    def __init__(
+        self, *, target: Callable[..., None], args: tuple[Any, ...], **_given: Any
+    ) -> None:
+        self._target, self._args = target, args
+
+    def start(self) -> None:
+        """Do it."""
+        self._target(*self._args)
+
+
 class Calls:
     """Twins of the calls in ``os`` that change a disk."""
 
@@ -48,6 +62,8 @@ class Calls:
 
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         disk = self.disk
+        if not flags & CHANGING:
+            return OPEN(path, flags & ~os.O_DIRECT, mode, dir_fd=dir_fd)
         plain = flags & ~os.O_DIRECT  # tmpfs has none.
         if flags & os.O_WRONLY:  # What stands there is read before it is written over.
             plain = plain & ~os.O_WRONLY | os.O_RDWR
@@ -254,7 +270,9 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
     with ExitStack() as stack:
 
         def put(owner: Any, **names: Any) -> None:
-            stack.enter_context(mock.patch.multiple(owner, **names))
+            for name, twin in names.items():
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, twin)
 
         names = ("open", "close", "pwrite", "write", "posix_fallocate", "fsync", "link", "rename")
         put(os, **{name: getattr(calls, name) for name in (*names, "unlink", "rmdir", "mkdir")})
@@ -262,6 +280,9 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
         put(writer, faster_mode=lambda _directory: mode, threading=threads)
         put(writer, versions=lambda: VERSIONS, boot_id=boot)
         put(create, versions=lambda: VERSIONS)
+        put(content, mmap=SimpleNamespace(**{**vars(mmap), "mmap": _memory}))
+        put(contents, threading=SimpleNamespace(Thread=ThreadAtOnce))
+        put(verify, read_ahead=iter)
         put(recovery, boot_id=boot)
         for name in ("append_block", "write_special"):
             put(writer, **{name: calls.block(getattr(writer, name))})
@@ -269,6 +290,11 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
             put(appender, pwrite=calls.address_pwrite, fdatasync=calls.fdatasync)
             put(appender, nanosleep=lambda _ns: 0)
         yield calls
+
+
+def _memory(fd: int, size: int, **given: Any) -> mmap.mmap | bytearray:
+    """As mmap.mmap; what is no file comes from the heap, whose pages are there already."""
+    return mmap.mmap(fd, size, **given) if fd >= 0 else bytearray(size)
 
 
 def _content(path: Any) -> bytes:

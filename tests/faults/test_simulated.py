@@ -14,7 +14,7 @@ from core.constants import SEQUENCE_JUMP
 from core.jit import MODE_NAME
 from core.journal.layout import RELAXED, SYNC
 from core.journal.segments import make_segment
-from tests.core.journal.files import CONFIG
+from tests.core.journal.files import CONFIG, RELAXED_CONFIG
 from tests.faults.disk import BEST, TEARING, WORST, Killed, PowerCut
 from tests.faults.history import History
 from tests.faults.interpose import interposed
@@ -238,6 +238,50 @@ def test_after_a_loss_sequences_jump_whatever_happens_to_the_start(script: Scrip
         script.blocks(1)
         script.fall(WORST, power=True)
     assert script.high > SEQUENCE_JUMP
+
+
+@relaxed
+@pytest.mark.parametrize("end", [PowerCut, Killed])
+def test_after_a_loss_sequences_jump_also_when_the_next_start_is_in_sync(
+    script: Script, end: type[BaseException]
+) -> None:
+    """It seals and makes a segment of its own, which knows nothing of a loss, before it fences."""
+    between = 0
+    for step in STEPS if MODE_NAME == "release" else range(15, 20):
+        script.config = RELAXED_CONFIG
+        script.start()
+        script.blocks(3)
+        script.fall(WORST, power=True)
+        script.config = CONFIG
+        before = set(script.data.rglob("*.seg"))
+        died = script.dies(step, end, TEARING if step % 2 else BEST)
+        between += died and set(script.data.rglob("*.seg")) > before
+        if not died:
+            break
+        script.start()
+        assert script.recovery is not None
+        assert script.recovery.next_sequence > script.high
+        script.fall(None, power=False)
+    assert between > 1
+
+
+@relaxed
+def test_after_a_clean_stop_no_start_in_sync_jumps(script: Script) -> None:
+    """Its seal and its segment may stand before it ends; nothing was lost all the same."""
+    for step in STEPS:
+        script.config = RELAXED_CONFIG
+        script.start()
+        script.blocks(1)
+        assert script.writer is not None
+        script.writer.close()
+        script.fall(None, power=True)
+        script.config = CONFIG
+        died = script.dies(step, PowerCut, BEST)
+        if not died:
+            break
+        script.start()
+        script.fall(None, power=False)
+    assert script.high < SEQUENCE_JUMP
 
 
 @relaxed

@@ -261,6 +261,20 @@ PLANTINGS: Final = (
         (f"{SIMULATED}::test_a_cut_that_was_noted_is_remembered_until_the_epoch_stands",),
     ),
     Planting(
+        "the newest segment alone says whether answers were early",
+        "core/journal/recovery.py",
+        "    return RELAXED in (header.durability, last)\n",
+        "    return header.durability == RELAXED\n",
+        (f"{SIMULATED}::test_after_a_loss_sequences_jump_also_when_the_next_start_is_in_sync",),
+    ),
+    Planting(
+        "a seal undoes a clean stop",
+        "core/journal/recovery.py",
+        "item.kind == SEAL:",
+        "item.kind == 0:",
+        (f"{SIMULATED}::test_after_a_clean_stop_no_start_in_sync_jumps",),
+    ),
+    Planting(
         "a spare is thrown away before another stands in its place",
         "core/journal/writer.py",
         "            prewrite(path)",

@@ -1,5 +1,6 @@
 """A live core in this process, with one gateway, over a journal in a temporary directory."""
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.model.commands import Command
 from tests.model.translate import batch_of
 
 GATEWAY: Final = "test.0"
+AT_ONCE: Final = 10  # Commands of a block; behind each comes a MARKER, but only 5 ms later.
 JOURNAL: Final = JournalConfig(
     RELAXED, SMALL, engine_version=ENGINE_VERSION, segment_bytes=1 << 20, allow_volatile=True
 )
@@ -47,12 +49,14 @@ class Live:
         """The adapter's end of the inbound ring, for ``offer``."""
         return self._ring.end
 
-    def send(self, commands: Iterable[Command]) -> None:
-        """Offer commands and let the core work until it has applied them all."""
-        for command in commands:
-            slots = batch_of([command])
-            expected = self.sequence + 1
-            assert offer(self._ring.end, int(slots.ctypes.data), len(slots), 0) == 1
+    def send(self, commands: Iterable[Command], at_once: int = AT_ONCE) -> None:
+        """Offer ``at_once`` commands and let the core work until it has applied them; and on."""
+        waiting = iter(commands)
+        while some := list(itertools.islice(waiting, at_once)):
+            expected = self.sequence + len(some)
+            for command in some:
+                slots = batch_of([command])
+                assert offer(self._ring.end, int(slots.ctypes.data), len(slots), 0) == 1
             while self.sequence < expected:
                 self.core.step(int(turn(self.core.loop)))
 

@@ -152,7 +152,7 @@ def test_a_block_that_was_being_written_is_not_part_of_it(
     copy_segments = backups._copy_segments
 
     def torn(directory: Path, copied: Path, needed: int) -> None:
-        live.send(commands(40 + 9)[40:])
+        live.send(commands(40 + 9)[40:], at_once=1)
         row = live.core.writer.row
         copy_segments(directory, copied, needed)
         with segment_path(copied, 1).open("r+b") as file:  # Read before it, and the MARKER after.

@@ -196,7 +196,7 @@ def test_a_fault_behind_a_snapshot_keeps_the_snapshot_and_what_follows_it(
     newest = snapshots.make(data)
     live = start(data)
     assert isinstance(live, Live)
-    live.send(some_commands(faults.COUNT, seed=2)[-4:])
+    live.send(some_commands(faults.COUNT, seed=2)[-4:], at_once=1)
     live.close()
     shutil.rmtree(data / "run")
     offset = [place for place, kind, _ in faults.blocks(data) if kind == DATA][-2]

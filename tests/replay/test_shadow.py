@@ -79,7 +79,7 @@ def test_the_shadow_is_where_the_live_core_is_after_every_step(tmp_path: Path) -
 def test_nothing_above_the_durable_sequence_is_applied(tmp_path: Path) -> None:
     live = Live(tmp_path / "data")
     shadow = shadow_of(live)
-    live.send(some_commands(20))
+    live.send(some_commands(20), at_once=1)
     assert shadow.step(0, ALL) == 0
     assert shadow.step(11, ALL) == 11
     assert shadow.sequence == 11

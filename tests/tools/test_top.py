@@ -19,7 +19,7 @@ def test_levels_and_rates_between_two_looks(tmp_path: Path) -> None:
     assert core is not None
     watched = top.Watched(core, tmp_path / "data")
     before = watched.look()
-    live.send([order(ALICE, f"n-{number}", 1, 1, 5_000) for number in range(20)])
+    live.send([order(ALICE, f"n-{number}", 1, 1, 5_000) for number in range(20)], at_once=1)
     now = watched.look()
     now["at_ns"] = before["at_ns"] + 2_000_000_000
     (tmp_path / "data/run/restarts.json").write_text('{"http": 2}')

@@ -328,3 +328,13 @@ def test_what_only_we_can_do_is_not_for_outside(world: World, name: str) -> None
 def test_a_sale_of_nothing_is_still_refused_here(abroad: World) -> None:
     assert " INSUFFICIENT_POSITION " in abroad.sell(BOB, COINS + 1, 5)[0]
     assert abroad.market(SELL, BOB, COINS)[1].startswith("ORDER_ROUTE_REQUESTED bob #1 qty=1000")
+
+
+def test_a_replace_that_no_cash_could_pay_is_told_with_the_most_a_word_holds(
+    abroad: World,
+) -> None:
+    abroad.buy(ALICE, 1, CASH)
+    assert abroad.replace(ALICE, 1, price=1, qty=1 << 61) == [
+        "COMMAND_REJECTED alice #1 INSUFFICIENT_FUNDS price=1 qty=2305843009213693952 leaves=3"
+        f" notional={(1 << 63) - 1}"
+    ]

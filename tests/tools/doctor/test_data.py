@@ -53,7 +53,8 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("long")
     live = Live(place / "data", JOURNAL._replace(durability=SYNC))
     live.send(setting_up())
-    live.send(order(ALICE, f"n-{number}", 1, 1, 5_000) for number in range(SEGMENT_ORDERS))
+    orders = (order(ALICE, f"n-{number}", 1, 1, 5_000) for number in range(SEGMENT_ORDERS))
+    live.send(orders, at_once=1)
     live.close()
     snapshots.make(place / "data")
     return place
