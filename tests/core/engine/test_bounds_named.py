@@ -137,8 +137,7 @@ def two(mult: int = 1) -> Script:
 
 
 def test_sums_over_all_time_never_wrap() -> None:
-    """Half of all there can be goes forth and back: volumes stop, what an account bought and sold is
-    counted anew, their difference stays."""
+    """Half of all goes forth and back: volumes stop; bought and sold are counted anew."""
     half = 1 << 61
     script = two()
     for account in (ALICE, BOB):
@@ -152,7 +151,7 @@ def test_sums_over_all_time_never_wrap() -> None:
 
 
 def test_the_cost_and_the_profit_of_a_position_stop_and_never_wrap() -> None:
-    """Three lots, each for all the money that there can be; then the loss of them all."""
+    """Nine lots, each for half of the money that there can be; then the loss of them all."""
     most = 1 << 61
     price = most >> 29
     script = two(1 << 29)
