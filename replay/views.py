@@ -44,7 +44,7 @@ Array = np.ndarray[Any, Any]
 
 EXIT_USAGE: Final = 64
 EXTRA_FIELDS: Final = (
-    *("display_qty", "stop_price", "trail", "protection_price", "expire_ns", "partner", "asked"),
+    *("display_qty", "stop_price", "trail", "protection_price", "expire_ns", "partner"),
 )
 POSITION_FIELDS: Final = (
     *("instrument", "net", "cost", "realized", "bought", "sold", "held", "short", "shorting"),

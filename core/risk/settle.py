@@ -1,10 +1,10 @@
 """What one fill does to money and positions.  Every movement sums to zero per asset."""
 
-from core.jit import VERIFY, inlined
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record
 from core.messages import BUY
 from core.risk.limits import count_cost
-from core.risk.money import notional_affordable, ppm_down, ppm_up, share
+from core.risk.money import SUM_MOST, notional_affordable, ppm_down, ppm_up, share, summed
 from core.rows import balance_row, cold_row, order_row, position_row
 
 
@@ -87,9 +87,20 @@ def seller_delivers(
         count_cost(state, position, before)
 
 
+@kernel
+def begin_sums(position: Record) -> None:
+    """Lower bought and sold alike, so that there is room for more; their difference stays."""
+    stay_apart()
+    fewer = min(position.bought, position.sold)
+    position.bought -= fewer
+    position.sold -= fewer
+
+
 @inlined
 def buy_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a BUY opens a long, or closes a short and realizes."""
+    if position.bought > SUM_MOST - fill:
+        begin_sums(position)
     position.bought += fill
     opened = fill
     amount = notional
@@ -97,19 +108,21 @@ def buy_position(position: Record, fill: int, notional: int) -> None:
         closed = min(fill, -position.net)
         out = share(-position.cost, closed, -position.net)
         part = share(notional, closed, fill)
-        position.realized += out - part
+        position.realized = summed(position.realized, out - part)
         position.cost += out
         position.net += closed
         opened = fill - closed
         amount = notional - part
     if opened > 0:
         position.net += opened
-        position.cost += amount
+        position.cost = summed(position.cost, amount)
 
 
 @inlined
 def sell_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a SELL opens a short, or closes a long and realizes."""
+    if position.sold > SUM_MOST - fill:
+        begin_sums(position)
     position.sold += fill
     opened = fill
     amount = notional
@@ -117,11 +130,11 @@ def sell_position(position: Record, fill: int, notional: int) -> None:
         closed = min(fill, position.net)
         out = share(position.cost, closed, position.net)
         part = share(notional, closed, fill)
-        position.realized += part - out
+        position.realized = summed(position.realized, part - out)
         position.cost -= out
         position.net -= closed
         opened = fill - closed
         amount = notional - part
     if opened > 0:
         position.net -= opened
-        position.cost -= amount
+        position.cost = summed(position.cost, -amount)

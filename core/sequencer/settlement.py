@@ -9,6 +9,7 @@ from core.messages import ADMIN, BINARY, INSTRUMENT_SETTLED, PHASE_SETTLED, SETT
 from core.reasons import Reason
 from core.risk.accounts import OUTSIDE_ACCOUNT
 from core.risk.limits import count_cost
+from core.risk.money import summed
 from core.rows import asset_row, balance_row, instrument_row, position_row
 from core.sequencer.admit import because, reject_admin
 from core.sequencer.finish import expire_open, is_open
@@ -97,7 +98,7 @@ def begin_settlement(state: Record, command: int, row: int, price: int) -> None:
             continue
         if again and position.settled != 0:
             cash = (price - before) * terms.multiplier * position.settled
-            position.realized += cash
+            position.realized = summed(position.realized, cash)
             pay(state, number, price, position.settled, cash)
         elif not again and position.net != 0:
             close_position(state, number, price)
@@ -137,7 +138,7 @@ def close_position(state: Record, number: int, price: int) -> None:
     value = price * terms.multiplier
     cash = net * value if net > 0 else -net * (terms.payout - value)
     cost = position.cost
-    position.realized += net * value - cost
+    position.realized = summed(position.realized, net * value - cost)
     position.settled += net
     position.net = 0
     position.cost = 0

@@ -6,6 +6,7 @@ from typing import Final
 from tests.model.commands import BUY
 
 PPM: Final = 1_000_000
+WORD_MAX: Final = (1 << 63) - 1
 WIDE: Final = 1 << 31  # From here on shares are rounded more coarsely, as the rules say.
 
 
@@ -28,6 +29,11 @@ def cost_share(amount: int, part: int, whole: int) -> int:
     """The cost share of docs/engine.md."""
     rest = 0 if whole >= WIDE else amount % whole * part // whole
     return amount // whole * part + rest
+
+
+def within_word(total: int) -> int:
+    """A statistic stops at 2^63 - 1 in either sign."""
+    return max(-WORD_MAX, min(WORD_MAX, total))
 
 
 @dataclass(slots=True)
@@ -91,28 +97,36 @@ class Position:
 
     def trade(self, side: int, lots: int, amount: int) -> None:
         """Take one fill of ``lots`` for ``amount`` quote units into account."""
+        if (self.bought if side == BUY else self.sold) + lots > WORD_MAX:
+            fewer = min(self.bought, self.sold)
+            self.bought -= fewer
+            self.sold -= fewer
         if side == BUY:
             self.bought += lots
         else:
             self.sold += lots
         self.move(side, lots, amount)
 
+    def realize(self, amount: int) -> None:
+        """Profit or loss; the sum stops where a word does."""
+        self.realized = within_word(self.realized + amount)
+
     def move(self, side: int, lots: int, amount: int) -> None:
         """As ``trade``, without counting it as bought or sold."""
         sign = 1 if side == BUY else -1
         if self.net * sign >= 0:
-            self.cost += sign * amount
+            self.cost = within_word(self.cost + sign * amount)
             self.net += sign * lots
             return
         closing = min(lots, abs(self.net))
         out = cost_share(abs(self.cost), closing, abs(self.net))
         out = out if self.cost > 0 else -out
         part = amount if closing == lots else share(amount, closing, lots)
-        self.realized += -sign * part - out
+        self.realize(-sign * part - out)
         self.cost -= out
         self.net += sign * closing
         self.net += sign * (lots - closing)
-        self.cost += sign * (amount - part)
+        self.cost = within_word(self.cost + sign * (amount - part))
 
 
 class Ledger:

@@ -101,7 +101,7 @@ class Settlement:
 
     def _correct(self, row: Instrument, account: int, position: Position, price: int) -> None:
         cash = (price - row.settled_price) * row.mult * position.settled
-        position.realized += cash
+        position.realize(cash)
         self._pay(row, account, cash)
         self._tell(row, account, price, position.settled, cash)
 

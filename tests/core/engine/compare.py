@@ -1,6 +1,6 @@
 """Run one scenario through the twin and the engine; stop at the first difference."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from replay import views
 from tests.driver import EngineDriver, NotFound, OrderRow
@@ -10,12 +10,19 @@ from tests.model.commands import Command
 from tests.model.events import Event
 from tests.model.exchange import Exchange
 from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, PENDING, ROUTED, Order, Sizes
-from tests.model.strategies import Scenario
 
 STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4, PENDING: 6, ROUTED: 7}
 REJECTED = 5
 LEVELS_MAX = 1_000
 SLOT_MASK = (1 << 22) - 1
+
+
+class Source(Protocol):
+    """Where commands come from: a Scenario, a Script."""
+
+    def next(self) -> Command: ...
+
+    def learn(self, events: list[Event]) -> None: ...
 
 
 class Pair:
@@ -30,7 +37,7 @@ class Pair:
         self.audit = Audit()
         self.commands: list[Command] = []
 
-    def run(self, scenario: Scenario, count: int) -> "list[Command]":
+    def run(self, scenario: Source, count: int) -> "list[Command]":
         """Draw ``count`` commands against the twin, then apply them to the engine in one call.
 
         After each command the book that the events alone give is the twin's.

@@ -1,4 +1,4 @@
-"""The bounds of quantities, prices, amounts, fees and sums, each by name: the reason, the limit, the
+"""The bounds of quantities, prices, amounts, fees and sums by name: the reason, the limit, the
 value; in twin and engine alike.
 """
 
@@ -26,6 +26,7 @@ from tests.model.commands import (
     CreateInstrument,
     Deposit,
     MassCancel,
+    Transfer,
     Withdraw,
 )
 from tests.model.state import MONEY_MAX, PRICE_MAX, WORD_MAX
@@ -98,7 +99,8 @@ def test_a_product_above_the_bound_is_too_large(script: Script, price: int, qty:
 
 def test_the_largest_order_needs_what_it_needs_with_its_fee(script: Script) -> None:
     """The value is above the bound of money and below that of a word: nothing wrapped."""
-    script.do(UpdateInstrument(instrument=SPOT_ID, changes=2, maker_ppm=0, taker_ppm=100_000))
+    fees = UpdateInstrument(instrument=SPOT_ID, changes=2, maker_ppm=0, taker_ppm=100_000)
+    script.do(MassCancel(account=BOB), fees)
     reason, _, need = told(script, order(BUY, ALICE, MONEY_MAX, 1))
     assert (reason, need) == ("INSUFFICIENT_FUNDS", MONEY_MAX + -(-MONEY_MAX // 10))
     assert MONEY_MAX < need < WORD_MAX
@@ -115,22 +117,29 @@ def test_no_asset_has_more_than_the_bound(script: Script) -> None:
 
 @pytest.mark.parametrize("ppm", [100_001, 1 << 30, -100_001, -(1 << 31)])
 def test_a_fee_above_a_tenth_does_not_fit(script: Script, ppm: int) -> None:
+    script.do(MassCancel(account=BOB))
     update = UpdateInstrument(instrument=SPOT_ID, changes=2, taker_ppm=ppm)
     assert told(script, update)[0] == "TERMS"
     assert told(script, CreateInstrument(name="X", **TERMS | {"maker_ppm": ppm}))[0] == "TERMS"
 
 
-def test_sums_of_trades_stop_at_the_bound_of_a_word() -> None:
-    """Half of all there can be goes forth and back: these are sums over all time."""
-    half = 1 << 61
+def two(mult: int = 1) -> Script:
+    """Two accounts in an instrument without fees; ``mult`` units a tick and lot."""
     script = Script()
     script.do(
         CreateAsset(name="USD"),
         CreateAsset(name="BTC"),
-        CreateInstrument(name="SPOT", base_asset=2, quote_asset=1),
+        CreateInstrument(name="SPOT", base_asset=2, quote_asset=1, tick=mult),
         CreateAccount(name="alice"),
         CreateAccount(name="bob"),
     )
+    return script
+
+
+def test_sums_over_all_time_never_wrap() -> None:
+    """Half of all goes forth and back: volumes stop; bought and sold are counted anew."""
+    half = 1 << 61
+    script = two()
     for account in (ALICE, BOB):
         for asset in (1, 2):
             script.do(Deposit(account=account, asset=asset, amount=half - 1))
@@ -139,3 +148,24 @@ def test_sums_of_trades_stop_at_the_bound_of_a_word() -> None:
         script.do(order(SELL, seller, half - 1, 1), order(BUY, buyer, half - 1, 1))
         assert script.events[-1].kind == "FILL"
     script.pair.compare_state()
+
+
+def test_the_cost_and_the_profit_of_a_position_stop_and_never_wrap() -> None:
+    """Nine lots, each for half of the money that there can be; then the loss of them all."""
+    most = 1 << 61
+    price = most >> 29
+    script = two(1 << 29)
+    script.do(Deposit(account=BOB, asset=2, amount=9), Deposit(account=ALICE, asset=1, amount=most))
+    for _ in range(9):
+        script.do(order(SELL, BOB, 1, price), order(BUY, ALICE, 1, price))
+        assert script.events[-1].kind == "FILL"
+        back = Transfer(account=BOB, asset=1, amount=most, counter_account=ALICE)
+        assert script.do(back)[0].reason == ""
+    script.pair.compare_state()
+    position = script.pair.engine.positions(BOB)[ALICE, SPOT_ID]
+    assert (position.net, position.cost) == (9, WORD_MAX)
+    for account in (ALICE, BOB) * 5:
+        other = ALICE + BOB - account
+        script.do(Deposit(account=other, asset=1, amount=9))
+        script.do(order(BUY, other, 9, 1), order(SELL, account, 9, 1))
+        script.pair.compare_state()
