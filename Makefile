@@ -83,7 +83,7 @@ test-beside:
 plantings: setup  ## break the code on purpose, and see a test catch it (long)
 	$(BIN)/python -m tests.plantings.run
 
-faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (hours; HISTORIES=N)
+faults-simulated: compile  ## 200,000 histories of a journal on a disk that forgets (over an hour; HISTORIES=N)
 	$(BIN)/python -m tests.faults.simulated --histories $(or $(HISTORIES),200000)
 
 faults-format: compile  ## every bit and byte of small journals, snapshots, archives changed (half an hour)

@@ -93,9 +93,12 @@ def limits_of(sizes: Sizes) -> Limits:
 class EngineDriver:
     """A runner, with queries answered in plain values."""
 
-    def __init__(self, sizes: Sizes | None = None, *, risk: bool = True) -> None:
+    def __init__(
+        self, sizes: Sizes | None = None, *, risk: bool = True, runner: Runner | None = None
+    ) -> None:
+        """``runner``: over a state that is there already; else a new one."""
         self.sizes = sizes or Sizes()
-        self.runner = Runner(limits_of(self.sizes), ID_KEY, risk=risk)
+        self.runner = runner or Runner(limits_of(self.sizes), ID_KEY, risk=risk)
         self._request_id = 0
 
     def apply(self, commands: Sequence[Command]) -> list[Event]:

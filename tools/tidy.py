@@ -20,7 +20,7 @@ FILE_LINES_MAX: Final = 800
 ALLOW: Final = "tidy: allow"
 
 NUMBA_IMPORTERS: Final = {
-    f"core/{name}.py" for name in ("atomics", "crc32c", "jit", "libc", "memory")
+    f"core/{name}.py" for name in ("atomics", "crc32c", "jit", "libc", "linking", "memory")
 }
 CLOCK: Final = "core/clock.py"
 CLOCK_MODULES: Final = {"time", "datetime"}

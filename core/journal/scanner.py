@@ -75,7 +75,8 @@ class Scanner:
         self._start = start if start is not None and start.segment_no else None
         self._oldest = oldest
         size = BATCH_SLOTS * SLOT_BYTES
-        self._buffers = [np.zeros(size + 8, np.uint8) for _ in range(buffers)]
+        # Not zeroed: only what ``scan`` has written is given on, and 2 MiB each would cost more.
+        self._buffers = [np.empty(size + 8, np.uint8) for _ in range(buffers)]
         self._row = np.zeros(SCAN.itemsize, np.uint8)
         self._scan = address_of_buffer(self._row)
         self.state = scan_row(self._scan)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from core.jit import PURE
-from core.journal import appender, content, contents, create, recovery, scanner, verify, writer
+from core.journal import appender, content, contents, create, recovery, verify, writer
 from core.journal.appender import BACKGROUND, DIRECT, FDATASYNC
 from core.journal.layout import BLOCK_BYTES_MAX
 from core.journal.writer import journal_row
@@ -25,7 +25,6 @@ from tests.faults.disk import Disk, Resize, Write
 
 VERSIONS: Final = b"simulated"
 CHANGING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-WALK_SLOTS: Final = 512  # Read at once: no block holds more, and 2 MiB need not be zeroed.
 
 
 class NoThread:
@@ -281,7 +280,6 @@ def interposed(disk: Disk, boot: Callable[[], bytes], direct: bool) -> Iterator[
         put(writer, faster_mode=lambda _directory: mode, threading=threads)
         put(writer, versions=lambda: VERSIONS, boot_id=boot)
         put(create, versions=lambda: VERSIONS)
-        put(scanner, BATCH_SLOTS=WALK_SLOTS)
         put(content, mmap=SimpleNamespace(**{**vars(mmap), "mmap": _memory}))
         put(contents, threading=SimpleNamespace(Thread=ThreadAtOnce))
         put(verify, read_ahead=iter)

@@ -6,7 +6,7 @@ slot 2 are only sent when it is 2 or more.
 """
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 BUY: Final = 1
 SELL: Final = 2
@@ -268,6 +268,17 @@ class OtherKind(Command):
         return self.number
 
 
+C = TypeVar("C", bound=Command)
+
+
+def changed(command: C, **values: object) -> C:
+    """A command with other values: as ``dataclasses.replace``, in a tenth of its time."""
+    copy = object.__new__(type(command))
+    copy.__dict__.update(command.__dict__, **values)
+    assert len(copy.__dict__) == len(command.__dict__), (type(command), values)
+    return copy
+
+
 _NOT_PAYLOAD: Final = frozenset(
     {
         *("sequence", "timestamp_ns", "request_id", "session", "account", "gateway", "schema"),
@@ -282,11 +293,20 @@ SLOT_2: Final = frozenset(
 )
 
 
+_names: dict[tuple[type[Command], bool], tuple[str, ...]] = {}
+
+
+def _payload_names(kind: type[Command], *, whole: bool) -> tuple[str, ...]:
+    if (kind, whole) not in _names:
+        _names[kind, whole] = tuple(
+            field.name
+            for field in fields(kind)
+            if field.name not in _NOT_PAYLOAD and (whole or field.name not in SLOT_2)
+        )
+    return _names[kind, whole]
+
+
 def payload(command: Command) -> tuple[object, ...]:
     """Everything that the client set, so that a repeat is told from another command."""
-    kept = [
-        getattr(command, field.name)
-        for field in fields(command)
-        if field.name not in _NOT_PAYLOAD and (command.slots > 1 or field.name not in SLOT_2)
-    ]
-    return (command.kind, *kept)
+    names = _payload_names(type(command), whole=command.slots > 1)
+    return (command.kind, *(getattr(command, name) for name in names))

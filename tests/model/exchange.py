@@ -4,7 +4,6 @@
 between it and the engine is a fault of one of them or of the page.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from tests.model.answers import Answers
@@ -32,6 +31,7 @@ from tests.model.commands import (
     Targeted,
     Transfer,
     Withdraw,
+    changed,
     payload,
 )
 from tests.model.events import LAST, Event, Rejected
@@ -327,4 +327,4 @@ def _without_slot_2(command: Command) -> Command:
     if command.slots != 1 or not isinstance(command, PlaceOrder | Targeted | MassCancel):
         return command
     names = [name for name in SLOT_2 if hasattr(command, name)]
-    return replace(command, **{name: type(getattr(command, name))() for name in names})
+    return changed(command, **{name: type(getattr(command, name))() for name in names})

@@ -1,6 +1,5 @@
 """The venue side of random sequences: what is traded, changed, busted, told from outside."""
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,6 +12,7 @@ from tests.model.commands import (
     CreateAsset,
     CreateInstrument,
     Deposit,
+    changed,
 )
 from tests.model.events import MAKER, SELL_SIDE, Event
 from tests.model.venue_commands import (
@@ -46,6 +46,28 @@ SECOND: Final = 10**9
 PHASES: Final = (3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5, 6, 6, 7)
 
 
+# Reason -> what of the instrument is changed back.
+OF_INSTRUMENT: Final = {
+    "PHASE": 1,
+    "HALTED": 1,
+    "PRICE_OUT_OF_BAND": 16 | 32,
+    "NOTIONAL_TOO_LARGE": 8,
+    "QTY_TOO_LARGE": 4,
+    "PRICE_OFF_TICK": 1024,
+}
+OF_ACCOUNT: Final = frozenset(
+    {
+        *("OPEN_ORDER_LIMIT", "ORDER_QTY_LIMIT", "ORDER_NOTIONAL_LIMIT", "POSITION_LIMIT"),
+        *("EXPOSURE_LIMIT", "LEVEL_LIMIT", "PRICE_DEVIATION"),
+    }
+)
+MENDED: Final = (
+    OF_ACCOUNT
+    | OF_INSTRUMENT.keys()
+    | {*("KILL_SWITCH", "ACCOUNT_SUSPENDED", "INSUFFICIENT_FUNDS")}
+)
+
+
 class Traded(NamedTuple):
     """A trade as a bust needs it."""
 
@@ -74,6 +96,7 @@ class Market:
         self.routed: list[Event] = []
         self.told: list[OutsideCommand] = []
         self.last: dict[int, int] = {}  # Instrument -> price of its newest trade.
+        self.met: list[tuple[str, int, int]] = []  # Rejects to do something about, newest last.
 
     def learn(self, events: list[Event]) -> None:
         """Trades to bust, orders asked for outside."""
@@ -99,6 +122,8 @@ class Market:
                 )
             )
         self.routed += [event for event in events if event.kind == "ORDER_ROUTE_REQUESTED"]
+        if events[0].reason in MENDED:
+            self.met = [*self.met[-3:], (events[0].reason, events[0].account, events[0].instrument)]
 
     # Reference data.
 
@@ -151,18 +176,18 @@ class Market:
             notional_max=chance.choice((0, 90_000)),
         )
         if venue and chance.random() < 0.5:
-            btc = replace(btc, slots=3, start=(0, 100, 102, 0), step=(1, 2, 1, 0))
+            btc = changed(btc, slots=3, start=(0, 100, 102, 0), step=(1, 2, 1, 0))
         if venue and chance.random() < 0.3:
-            eth = replace(eth, max_age_ns=3 * SECOND, band_ppm=20_000, day_end_ns=SECOND)
+            eth = changed(eth, max_age_ns=3 * SECOND, band_ppm=20_000, day_end_ns=SECOND)
         if money:
-            eth = replace(eth, short_ppm=chance.choice((1, 200_000, 1_000_000)))
-            cross = replace(cross, clearing_ns=chance.choice((SECOND, 60 * SECOND)))
+            eth = changed(eth, short_ppm=chance.choice((1, 200_000, 1_000_000)))
+            cross = changed(cross, clearing_ns=chance.choice((SECOND, 60 * SECOND)))
         made: list[Command] = [btc, eth, cross]
         if money:
             made.append(binary("RAIN", chance.choice((0, 1_000)), chance.choice((-500, 20_000))))
         if 5 in self.ids:
-            made.append(replace(btc, name="OUT-USD", slots=2, matching=MATCHED_OUTSIDE))
-            made.append(replace(binary("OUT-RAIN", 0, 100), matching=MATCHED_OUTSIDE))
+            made.append(changed(btc, name="OUT-USD", slots=2, matching=MATCHED_OUTSIDE))
+            made.append(changed(binary("OUT-RAIN", 0, 100), matching=MATCHED_OUTSIDE))
         return made
 
     def reference(self) -> Command:
@@ -175,7 +200,7 @@ class Market:
             CreateAsset(
                 name=chance.choice(("USD", f"A{number}")), scale=chance.choice((0, 12, 13))
             ),
-            replace(instrument(chance.choice(("BTC-USD", f"I{number}")), 2, 1, 1), **self._terms()),
+            changed(instrument(chance.choice(("BTC-USD", f"I{number}")), 2, 1, 1), **self._terms()),
         )
         return self.scenario.asked(chance.choice(made))
 
@@ -278,6 +303,24 @@ class Market:
         """What is due."""
         return self.scenario.asked(Time())
 
+    def mend(self) -> Command:
+        """Take away what stood in the way of an order, so that a life does not end in rejects."""
+        reason, account, number = self.met.pop()
+        made: Command
+        if reason == "KILL_SWITCH":
+            made = KillSwitch(account=self.chance.choice((0, account)), is_on=0)
+        elif reason == "ACCOUNT_SUSPENDED":
+            made = UpdateAccount(account=account, changes=1, status=1)
+        elif reason in OF_INSTRUMENT:
+            made = UpdateInstrument(
+                instrument=number, changes=OF_INSTRUMENT[reason], phase=PHASES[0]
+            )
+        elif reason == "INSUFFICIENT_FUNDS":
+            made = Deposit(account=account, asset=self.chance.choice((1, 1, 2, 3)), amount=10**9)
+        else:
+            made = SetLimits(account=account, instrument=number, short_max=10**6)
+        return self.scenario.asked(made)
+
     # Money.
 
     def settle(self) -> Command:
@@ -312,7 +355,7 @@ class Market:
         chance = self.chance
         if self.told and chance.random() < 0.1:
             again = chance.choice(self.told[-20:])
-            return self.scenario.asked(replace(again, fee=again.fee + chance.choice((0, 0, 1))))
+            return self.scenario.asked(changed(again, fee=again.fee + chance.choice((0, 0, 1))))
         if not self.routed:
             return self.time()
         asked = self.scenario.late(self.routed)

@@ -81,7 +81,9 @@ class Mirror:
         assert shown.order_id not in self.orders
         assert qty > 0
         self.orders[shown.order_id] = shown
-        levels = self.sides.setdefault((shown.instrument, is_sell), SortedDict())
+        levels = self.sides.get((shown.instrument, is_sell))
+        if levels is None:
+            levels = self.sides[shown.instrument, is_sell] = SortedDict()
         levels.setdefault(shown.price, {})[shown.order_id] = shown
 
     def _remove(self, order_id: int) -> None:
@@ -93,14 +95,32 @@ class Mirror:
 
     def levels(self, instrument: int, *, is_sell: bool) -> list[tuple[int, list[Shown]]]:
         """Levels of a side, best first, orders by priority."""
-        levels = self.sides.get((instrument, is_sell), SortedDict())
+        levels = self.sides.get((instrument, is_sell))
+        if not levels:
+            return []
         rows = [(price, list(level.values())) for price, level in levels.items()]
         return rows if is_sell else rows[::-1]
 
     def first(self, instrument: int, *, is_sell: bool) -> Shown | None:
         """Who of a side trades next."""
-        levels = self.levels(instrument, is_sell=is_sell)
-        return levels[0][1][0] if levels else None
+        levels = self.sides.get((instrument, is_sell))
+        if not levels:
+            return None
+        return next(iter(levels.peekitem(0 if is_sell else -1)[1].values()))
+
+    def depth(self, instrument: int, *, is_sell: bool) -> list[tuple[int, int, int]]:
+        """L2 of a side, best first: price, quantity, count of orders."""
+        return [
+            (price, sum(shown.qty for shown in level), len(level))
+            for price, level in self.levels(instrument, is_sell=is_sell)
+        ]
+
+    def queues(self, instrument: int, *, is_sell: bool) -> list[tuple[int, list[tuple[int, int]]]]:
+        """L3 of a side, best first: price, (order id, quantity) by priority."""
+        return [
+            (price, [(shown.order_id, shown.qty) for shown in level])
+            for price, level in self.levels(instrument, is_sell=is_sell)
+        ]
 
 
 def _rests(event: Event) -> bool:

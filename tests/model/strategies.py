@@ -7,7 +7,6 @@ events of its earlier commands from whoever applied them.
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -35,6 +34,7 @@ from tests.model.commands import (
     ReplaceOrder,
     Transfer,
     Withdraw,
+    changed,
 )
 from tests.model.edges import EDGES
 from tests.model.events import Event
@@ -44,6 +44,7 @@ from tests.model.state import WORD_MAX, Sizes
 START_NS: Final = 1_700_000_000_000_000_000
 SECOND: Final = 10**9
 UNKNOWN_KINDS: Final = (0, 6, 9, 14, 19, 27, 39, 43, 60, 80, 127)
+ENDS: Final = frozenset({"ORDER_CANCELED", "ORDER_EXPIRED"})
 SESSIONS: Final = (0, 1 << 24 | 1, 1 << 24 | 2, 255 << 24 | 7)
 ALL_FEATURES: Final = frozenset({"terms", "venue", "money", "outside"})
 
@@ -87,6 +88,7 @@ class Scenario:
         self.sequence = 0
         self.now_ns = START_NS
         self.orders: list[tuple[int, int]] = []  # (account, order id), as they came.
+        self.open: dict[int, int] = {}  # Order id -> account.
         self.client_ids: list[tuple[int, str]] = []
         self.sent: list[Keyed] = []
         self.accounts = chance.choice((2, 3, 4))
@@ -103,7 +105,7 @@ class Scenario:
             steps = (SECOND, SECOND, 5 * SECOND, 3_600 * SECOND, 20 * 3_600 * SECOND)
             self.now_ns += self.chance.choice(steps)
         command = self.setup.pop(0) if self.setup else self._draw()
-        command = replace(command, sequence=self.sequence, timestamp_ns=self.now_ns)
+        command = changed(command, sequence=self.sequence, timestamp_ns=self.now_ns)
         if isinstance(command, Keyed):
             self.sent.append(command)
             names = isinstance(command, PlaceOrder | ReplaceOrder) or self.chance.random() < 0.1
@@ -116,6 +118,9 @@ class Scenario:
         for event in events:
             if event.kind == "ORDER_ACCEPTED":
                 self.orders.append((event.account, event.order_id))
+                self.open[event.order_id] = event.account
+            elif event.kind in ENDS or (event.kind == "FILL" and event.leaves == 0):
+                self.open.pop(event.order_id, None)
         self.market.learn(events)
 
     # Drawing.
@@ -126,10 +131,12 @@ class Scenario:
             return self._spoiled(self._draw_good())
         if self.sent and chance.random() < 0.05:
             return self._again()
+        if self.market.met and chance.random() < 0.2:
+            return self.market.mend()
         return self._draw_good()
 
     def _draw_good(self) -> Command:
-        kinds: dict[Callable[[], Command], int] = {
+        kinds: dict[Callable[[], Command], float] = {
             self._place: 52,
             self._cancel: 10,
             self._replace: 13,
@@ -142,7 +149,7 @@ class Scenario:
             kinds |= {self.market.venue: 7, self.market.time: 5, self._dead_man: 1}
         if "money" in self.features:
             kinds[self.market.bust] = 1
-            kinds[self.market.settle] = 1
+            kinds[self.market.settle] = 0.2
         if "outside" in self.features:
             kinds[self.market.outside] = 8
         return self.chance.choices(list(kinds), list(kinds.values()))[0]()
@@ -160,7 +167,7 @@ class Scenario:
                 values["client_order_id"] = self._fresh_id()
             if chance.random() < 0.06:
                 values["expire_after_ns"] = self.now_ns + chance.choice((-1, 0, 1, 2_000, SECOND))
-        return replace(command, **values)
+        return changed(command, **values)
 
     def asked(self, command: Command) -> Command:
         """``ask``, for a command of any kind."""
@@ -289,6 +296,8 @@ class Scenario:
         if not self.orders:
             return {"account": self.account(), "order_id": 1 << 22 | 1}
         account, order_id = self.late(self.orders)
+        if self.open and chance.random() < 0.6:
+            order_id, account = self.late(list(self.open.items()))
         if chance.random() < 0.04:
             account = self.account()
         if chance.random() < 0.04:
@@ -367,19 +376,19 @@ class Scenario:
         chance = self.chance
         old = self.late(self.sent)
         assert isinstance(old, Keyed)
-        again = replace(old, request_id=self.sequence + 1, session=chance.choice(SESSIONS))
+        again = changed(old, request_id=self.sequence + 1, session=chance.choice(SESSIONS))
         kind = chance.randrange(6)
         if kind == 0 and isinstance(again, PlaceOrder):
-            return replace(again, qty=min(again.qty + 1, WORD_MAX))
+            return changed(again, qty=min(again.qty + 1, WORD_MAX))
         if kind == 1:
-            return replace(again, account=self.account())
+            return changed(again, account=self.account())
         if kind == 2:
-            return replace(again, expire_after_ns=self.now_ns + chance.choice((-5, SECOND)))
+            return changed(again, expire_after_ns=self.now_ns + chance.choice((-5, SECOND)))
         if kind == 3:
             fresh = self._place()
             assert isinstance(fresh, PlaceOrder)
             name = again.client_order_id
-            return replace(fresh, client_order_id=name, account=again.account)
+            return changed(fresh, client_order_id=name, account=again.account)
         return again
 
     # Spoiling.
@@ -392,7 +401,7 @@ class Scenario:
             other = OtherKind(number=number, account=3, slots=chance.choice((1, 2, 4)))
             asked = self.ask(other)
             assert isinstance(asked, OtherKind)
-            return replace(asked, client_order_id=chance.choice(("", "other")))
+            return changed(asked, client_order_id=chance.choice(("", "other")))
         usable = [(name, values) for name, values in EDGES if hasattr(command, name)]
         name, values = chance.choice(usable)
-        return replace(command, **{name: chance.choice(values)})
+        return changed(command, **{name: chance.choice(values)})

@@ -7,7 +7,7 @@ goes into a line; from there it may come late, in another order, or twice.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from tests.model.events import SELL_SIDE, Event
@@ -27,6 +27,7 @@ PLACE: Final = 1
 CANCEL: Final = 2
 REPLACE: Final = 3
 OVERFILLS: Final = 0.02
+STRANGERS: Final = 0.02  # Trades of orders that we do not know.
 
 
 class Execution(NamedTuple):
@@ -143,6 +144,9 @@ class Counterparty:
             self._take_back()
         if self.orders and self.chance.random() < OVERFILLS:
             self._overfill(self.chance.choice(list(self.orders.values())))
+        if self.orders and self.chance.random() < STRANGERS:
+            known = self.chance.choice(list(self.orders.values()))
+            self._overfill(replace(known, order_id=known.order_id + (1 << 40)))  # By telephone.
 
     def trade(self, order: Order) -> None:
         """A fill of a part of an open order, or of all of it."""

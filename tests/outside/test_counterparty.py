@@ -14,7 +14,7 @@ from tests.outside.history import (
     History,
 )
 
-HISTORIES = {"release": 300, "checked": 60, "pure": 25}[MODE_NAME]
+HISTORIES = {"release": 60, "checked": 25, "pure": 20}[MODE_NAME]
 STEPS = 40
 
 
@@ -28,7 +28,7 @@ def test_after_the_drain_both_sides_have_the_same_books(random_seed: int) -> Non
         check(history, seed)
         check_replay(history, seed)
         outcomes.update(e.cum for e in history.events if e.kind == "EXEC_RECORDED")
-    assert set(outcomes) >= {0, 2, 3, 4, 5}, "not every outcome was met"
+    assert set(outcomes) >= {0, 1, 2, 3, 4, 5}, "not every outcome was met"
 
 
 def check(history: History, seed: int) -> None:

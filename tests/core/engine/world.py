@@ -5,7 +5,6 @@ USD is asset 1, BTC asset 2, one lot is one BTC unit, one tick x lot is one USD 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from tests.model.audit import Audit
@@ -26,6 +25,7 @@ from tests.model.commands import (
     PlaceOrder,
     ReduceOrder,
     ReplaceOrder,
+    changed,
 )
 from tests.model.events import FLAG_NAMES, LAST, Event
 from tests.model.exchange import Exchange
@@ -94,9 +94,9 @@ class World:
         """Number, stamp and apply a command; every event is checked for what all events have."""
         self.sequence += 1
         self.now_ns += 10
-        command = replace(command, sequence=self.sequence, timestamp_ns=self.now_ns)
+        command = changed(command, sequence=self.sequence, timestamp_ns=self.now_ns)
         if command.request_id == 0:
-            command = replace(command, request_id=1_000 + self.sequence)
+            command = changed(command, request_id=1_000 + self.sequence)
         if isinstance(self.exchange, Exchange):
             events = self.exchange.apply(command)
         else:
@@ -122,7 +122,7 @@ class World:
             self.sequence += 1
             self.now_ns += 10
             numbers = {"sequence": self.sequence, "timestamp_ns": self.now_ns}
-            stamped.append(replace(command, **numbers))  # type: ignore[arg-type]
+            stamped.append(changed(command, **numbers))  # type: ignore[arg-type]
         if isinstance(self.exchange, Exchange):
             return [event for command in stamped for event in self.exchange.apply(command)]
         events: list[Event] = self.exchange.apply(stamped)

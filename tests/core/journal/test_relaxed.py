@@ -13,10 +13,13 @@ from core.journal import recovery as recoveries
 from core.journal import witness
 from core.journal.appender import append
 from core.journal.layout import EPOCH_PAYLOAD, EPOCH_START, SECTOR_BYTES
-from core.journal.recovery import recover
+from core.journal.recovery import Known, recover
 from core.journal.scanner import Special
+from core.journal.segments import inventory
 from core.journal.verify import open_walk, verify
+from core.journal.writer import Writer
 from tests.core.journal.files import (
+    CONFIG,
     RELAXED_CONFIG,
     Journal,
     commands,
@@ -198,6 +201,33 @@ def test_after_a_boot_with_a_clean_stop_sequences_go_on(
     again = recover(data, RELAXED_CONFIG)
     again.lock.close()
     assert (again.closed, again.next_sequence) == (True, 3)
+
+
+@pytest.mark.parametrize("from_snapshot", [False, True])
+def test_a_start_in_sync_that_dies_before_its_fence_leaves_no_sequence_to_be_given_again(
+    data: Path, monkeypatch: pytest.MonkeyPatch, from_snapshot: bool
+) -> None:
+    """The newest segment is of ``sync`` then, and behind a snapshot there is no EPOCH_START."""
+    unsynced(data)
+    walk, known = walk_of(data), Known()
+    for item in walk:
+        known.take(item)
+    known.durability = 0  # A snapshot does not keep it.
+    monkeypatch.setattr(recoveries, "boot_id", lambda: os.urandom(16))
+    recovery = recover(data, CONFIG)
+    with monkeypatch.context() as dying:
+        dying.setattr(Writer, "_fence", lambda *_given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Writer(recovery)
+    recovery.lock.close()
+    opening = recoveries.begin(data, CONFIG)
+    assert len(inventory(opening.directory)) == 2
+    if from_snapshot:
+        again = recoveries.finish(opening, start=walk.place, known=known)
+    else:
+        again = recoveries.finish(opening)
+    again.lock.close()
+    assert again.next_sequence == again.last_sequence + SEQUENCE_JUMP
 
 
 def test_a_complete_block_with_wrong_sequences_refuses_and_is_not_cut(data: Path) -> None:
