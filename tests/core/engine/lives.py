@@ -21,7 +21,7 @@ from tests.core.engine.compare import Pair
 from tests.core.engine.journaled import Journaled
 from tests.model.commands import Command, MassCancel
 from tests.model.strategies import NARROW, START_NS, TINY, USUAL, Scenario
-from tests.model.venue_commands import SettleInstrument, Time, UpdateAccount
+from tests.model.venue_commands import OutsideCanceled, SettleInstrument, Time, UpdateAccount
 
 BUILT: Final = frozenset({"terms", "venue", "money", "outside"})  # Of docs/engine-*.md.
 COMMANDS: Final = 1_500  # Of a life; later ones meet mostly what ended.
@@ -109,6 +109,16 @@ class Life:
         for account in list(view.accounts):
             self.do(UpdateAccount(account=account, changes=1, status=1))
             self.do(MassCancel(account=account))
+        for order in [one for one in view.rows.by_slot.values() if one.is_live]:
+            self.do(
+                OutsideCanceled(
+                    account=order.account,
+                    instrument=order.instrument,
+                    order_id=order.order_id,
+                    source="end",
+                    reference=str(order.order_id),
+                )
+            )
         self.scenario.now_ns = max(self.scenario.now_ns, START_NS) + LATE_NS
         self.do(Time())
         for number, row in list(view.instruments.items()):
