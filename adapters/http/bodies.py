@@ -10,8 +10,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A request body; unknown members are refused (C19)."""
 
 
-class PlaceOrder(Body):
-    """POST /v1/orders (api.md §C.2)."""
+class PlainOrder(Body):
+    """POST /v1/orders with what most orders have, and nothing else."""
 
     client_order_id: str | None = None
     instrument: str | None = None
@@ -20,6 +20,11 @@ class PlaceOrder(Body):
     price: str | None = None
     qty: str | None = None
     tif: str | None = None
+
+
+class PlaceOrder(PlainOrder):
+    """POST /v1/orders (api.md §C.2)."""
+
     stp: str | None = None
     resp: str | None = None
     expire_after_ts: int | None = None

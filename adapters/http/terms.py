@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from adapters.http.bodies import Body, PlaceOrder
+from adapters.http.bodies import Body, PlaceOrder, PlainOrder
 from adapters.http.members import choice, lots, ticks
 from adapters.http.problems import Faults
 from adapters.http.special import PRICED, STOPPED, TIFS, TYPES, Kind, More, more_terms
@@ -29,8 +29,7 @@ TIF_NAMES: Final = {number: name for name, number in TIFS.items()}
 RECV_WINDOW_MS_MAX: Final = 86_400_000
 
 _PLAIN: Final = ("client_order_id", "instrument", "side", "type", "price", "qty", "tif")
-assert PlaceOrder.__struct_fields__[: len(_PLAIN)] == _PLAIN
-_NO_MORE: Final = (None,) * (len(PlaceOrder.__struct_fields__) - len(_PLAIN))
+assert PlainOrder.__struct_fields__ == _PLAIN
 _CLIENT_ORDER_ID: Final = re.compile(r"[\x21-\x7e]{1,36}")
 
 
@@ -84,9 +83,9 @@ def plain_terms(
 ) -> PlaceTerms | None:
     """Terms of an order about which there is nothing to say; None: ``place_terms`` may say more.
 
-    ``members`` are those of a PlaceOrder behind the client order id, in their order.
+    ``members`` are those of a PlainOrder behind the client order id, in their order.
     """
-    symbol, side_word, type_word, price_text, qty_text, tif_word = members[:6]
+    symbol, side_word, type_word, price_text, qty_text, tif_word = members
     instrument, side = instruments.by_symbol.get(symbol), SIDES.get(side_word)
     order_type = PLAIN_TYPES.get(type_word)
     is_market = order_type == messages.MARKET
@@ -100,7 +99,6 @@ def plain_terms(
         or qty_text is None
         or (price_text is None) != is_market
         or (is_market and tif != messages.IOC)
-        or members[6:] != _NO_MORE
         or not is_client_id(client_order_id)
     ):
         return None

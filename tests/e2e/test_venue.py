@@ -186,6 +186,30 @@ def test_a_trade_is_undone(exchange: Exchange) -> None:
     assert (ticker["total_trades"], ticker["trades"]) == (0, 1)
 
 
+def test_an_order_is_filled_at_another_venue(exchange: Exchange) -> None:
+    new = {"symbol": "BTC-OUT", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.1"}
+    assert admin(exchange, "instruments", {**new, "matching": "outside"}).status == 201
+    asked = place(exchange, "carol", "x-1", instrument="BTC-OUT", price="100", qty="1")
+    assert asked.body["order"]["status"] == "routed"
+    told = {
+        "source": "ELSEWHERE",
+        "account": "carol",
+        "instrument": "BTC-OUT",
+        "order_id": asked.body["order"]["order_id"],
+    }
+    filled = {**told, "kind": "filled", "exec_id": "e-1", "price": "99", "qty": "0.4", "fee": "0"}
+    outcomes = [
+        admin(exchange, "executions", body).body["outcome"]
+        for body in ({**told, "kind": "acknowledged", "exec_id": "e-0"}, filled, filled)
+    ]
+    assert outcomes == ["applied", "applied", None]
+    assert order(exchange, "carol", "x-1")["filled_qty"] == "0.4"
+    canceled = exchange.request("DELETE", "/v1/orders/by-client-id/x-1", "carol")
+    assert canceled.body["routed"] is True
+    admin(exchange, "executions", {**told, "kind": "canceled", "exec_id": "e-2"})
+    assert order(exchange, "carol", "x-1")["cancel_reason"] == "canceled_outside"
+
+
 def test_all_of_it_is_there_again_after_a_kill_and_in_every_replay(exchange: Exchange) -> None:
     place(exchange, "alice", "r-1", type="stop", price=None, stop_price="90000", max_cost="7")
     place(exchange, "alice", "r-2", display_qty="0.01", post_only=True, stp="decrement")

@@ -187,6 +187,10 @@ class LimitTable:
             return
         count = sum(b.levels_opened_by(wanted.account) for b in self.view.books.values())
         own = wanted.own
+        if (
+            own is not None and own.price == wanted.price
+        ):  # Of an outside order, which rests nowhere.
+            return
         if own is not None and len(book.sides[own.side].get(own.price, {})) == 1:
             count -= book.openers[own.side, own.price] == wanted.account
         if count >= most:

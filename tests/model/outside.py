@@ -93,7 +93,7 @@ class Outside:
             legs.append((side, command.new_price, command.new_qty, command.new_fee))
         quote = base = 0
         for leg_side, price, qty, fee in legs:
-            quote += max(-fee, 0)
+            quote += abs(fee)  # A positive one may become a debt that outside pays.
             if row.is_binary:
                 quote += row.payout * qty
             elif leg_side == SELL:

@@ -1,6 +1,6 @@
 """Positions of the twin become cash: SETTLE_INSTRUMENT, and the end of a clearing period."""
 
-from tests.model.commands import BUY, SELL, SETTLED
+from tests.model.commands import SETTLED
 from tests.model.events import Event, Rejected
 from tests.model.life import Life
 from tests.model.money import Position
@@ -67,7 +67,8 @@ class Settlement:
         lots, worth = abs(position.net), price * row.mult
         cash = lots * (worth if position.net > 0 else row.payout - worth)
         net = position.net
-        position.move(SELL if net > 0 else BUY, lots, lots * worth)
+        position.realized += net * worth - position.cost
+        position.net = position.cost = 0
         position.settled += net
         self._pay(row, account, cash)
         self._tell(row, account, price, net, cash)

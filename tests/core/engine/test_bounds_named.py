@@ -1,5 +1,5 @@
 """The bounds of quantities, prices, amounts, fees and sums by name: the reason, the limit, the
-value; in twin and engine alike.
+the value; in twin and engine alike.
 """
 
 from typing import Final

@@ -1,5 +1,7 @@
 """What ends many orders asks for the end of those that are matched outside, each once."""
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import MakeWorld
@@ -74,7 +76,7 @@ def test_a_delisted_instrument_asks_for_the_end_of_all(abroad: World) -> None:
 
 
 def test_a_settled_contract_ends_orders_that_are_still_outside(make_world: MakeWorld) -> None:
-    terms = {"instrument_type": BINARY, "base_asset": 0, "payout": 100}
+    terms: dict[str, Any] = {"instrument_type": BINARY, "base_asset": 0, "payout": 100}
     world = make_world(**ABROAD, **terms)
     world.buy(ALICE, 10, 40)
     told(world, OutsideAcknowledged)
@@ -90,7 +92,7 @@ def test_an_instrument_that_is_matched_outside_needs_a_position_for_it(
 ) -> None:
     world = make_world(sizes=Sizes(positions_max=1), **ABROAD)
     assert " CAPACITY " in world.buy(ALICE, 1, 100)[0]
-    more = {"name": "X", "base_asset": 2, "quote_asset": 1} | ABROAD
+    more: dict[str, Any] = {"name": "X", "base_asset": 2, "quote_asset": 1} | ABROAD
     assert " CAPACITY " in world.tell(CreateInstrument(**more))[0]
 
 
