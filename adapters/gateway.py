@@ -101,13 +101,13 @@ class Gateway:
         self._channel.submit(slots, self._loop.time() + timeout_s, done, in_ns)
 
     async def query(self, query: bytes, timeout_s: float) -> Rows:
-        """Send one query and wait for all its replies (rows of REPLY).
+        """Send one query, of a slot or of two, and wait for all its replies (rows of REPLY).
 
         CoreAway, RingFull, OutcomeUnknown: no effect in any case.
         """
         deadline = self._loop.time() + timeout_s
-        if len(query) != SLOT_BYTES:
-            raise ValueError(f"query: expected one slot of 128 bytes, got {len(query)} bytes")
+        if len(query) not in (SLOT_BYTES, 2 * SLOT_BYTES):
+            raise ValueError(f"query: expected 1 or 2 slots of 128 bytes, got {len(query)} bytes")
         await self._channel.until_there(deadline)
         return await self._channel.ask(query, deadline)
 

@@ -14,9 +14,12 @@ from adapters.units import UnitError
 from core.constants import MONEY_MAX
 from core.messages import (
     ASSET_CREATED,
+    BUY,
     INSTRUMENT_CREATED,
     INSTRUMENT_REPLY,
+    INSTRUMENT_SETTLED,
     INSTRUMENT_TERMS,
+    INSTRUMENT_UPDATED,
     NAME_REPLY,
     QUERY,
     QUERY_ASSETS,
@@ -27,8 +30,15 @@ from core.messages import (
 
 Query = Callable[[bytes, float], Awaitable["np.ndarray[Any, Any]"]]
 
-REFERENCE_EVENTS: Final = (ASSET_CREATED, INSTRUMENT_CREATED, INSTRUMENT_TERMS)
+REFERENCE_EVENTS: Final = (
+    ASSET_CREATED,
+    INSTRUMENT_CREATED,
+    INSTRUMENT_TERMS,
+    INSTRUMENT_UPDATED,
+    INSTRUMENT_SETTLED,
+)
 PAGE: Final = 64
+MATCHINGS: Final = {1: "here", 2: "outside"}
 TYPES: Final = {1: "spot", 2: "binary"}
 PHASES: Final = {
     1: "pre_open",
@@ -70,7 +80,7 @@ class Instrument:
 
     id: int
     symbol: str
-    base: Asset
+    base: Asset | None  # BINARY: None.
     quote: Asset
     type: str
     phase: str
@@ -86,6 +96,31 @@ class Instrument:
     qty_max: int
     notional_min: int
     notional_max: int
+    # What a plain instrument does not have.
+    matching: str = "here"
+    price_min: int = 0
+    price_max: int = 0
+    band_ppm: int = 0
+    reference_price: int = 0
+    max_age_ns: int = 0
+    day_end_ns: int = 0
+    short_ppm: int = 0
+    clearing_ns: int = 0
+    payout: int = 0  # BINARY: quote units per lot.
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether positions are YES and NO lots."""
+        return self.base is None
+
+    @property
+    def base_name(self) -> str | None:
+        """Name of the base asset."""
+        return None if self.base is None else self.base.name
+
+    def hold_asset(self, side: int) -> Asset:
+        """The asset that an order of this side reserves."""
+        return self.quote if self.base is None or side == BUY else self.base
 
     def ticks(self, value: str) -> int:
         """Ticks in decimal text: above 0 and in a word; whether it is in band the core decides."""
@@ -130,6 +165,7 @@ class Instruments:
         self.asset_by_name: dict[str, Asset] = {}
         self.as_of = 0
         self.stale = True
+        self.cleared_ns: dict[int, int] = {}  # Up to when trades of an instrument were cleared.
 
     async def refresh(self, query: Query, timeout_s: float) -> None:
         """Read everything again; whatever ``query`` raises leaves the old data in place."""
@@ -142,7 +178,8 @@ class Instruments:
             instruments: dict[int, Instrument] = {}
             as_of = self.as_of
             async for row in _rows(query, QUERY_INSTRUMENTS, INSTRUMENT_REPLY, timeout_s):
-                instruments[int(row["id"])] = _instrument(row, assets)
+                number = int(row["id"])
+                instruments[number] = instrument_of(number, row, assets)
                 as_of = max(as_of, int(row["as_of"]))
         except BaseException:
             self.stale = True
@@ -168,30 +205,24 @@ async def _rows(query: Query, kind: int, dtype: "np.dtype[Any]", timeout_s: floa
         cursor = max(int(row["id"]) for row in found)
 
 
-def _instrument(row: Any, assets: dict[int, Asset]) -> Instrument:
-    numbers = {
-        name: int(row[name])
-        for name in (
-            "id",
-            "tick",
-            "tick_scale",
-            "lot",
-            "lot_scale",
-            "multiplier",
-            "base_per_lot",
-            "maker_ppm",
-            "taker_ppm",
-            "qty_min",
-            "qty_max",
-            "notional_min",
-            "notional_max",
-        )
-    }
+# Fields that reply, row and ``Instrument`` name alike.
+NUMBERS: Final = (
+    *("tick", "tick_scale", "lot", "lot_scale", "multiplier", "base_per_lot", "payout"),
+    *("maker_ppm", "taker_ppm", "qty_min", "qty_max", "notional_min", "notional_max"),
+    *("price_min", "price_max", "band_ppm", "reference_price", "max_age_ns", "day_end_ns"),
+    *("short_ppm", "clearing_ns"),
+)
+
+
+def instrument_of(number: int, row: Any, assets: dict[int, Asset]) -> Instrument:
+    """The instrument of a reply to QUERY_INSTRUMENTS, or of a row of the engine."""
     return Instrument(
+        id=number,
         symbol=text(row["symbol"]),
-        base=assets[int(row["base_asset"])],
+        base=assets.get(int(row["base_asset"])),
         quote=assets[int(row["quote_asset"])],
         type=TYPES.get(int(row["instrument_type"]), "unknown"),
         phase=PHASES.get(int(row["phase"]), "unknown"),
-        **numbers,
+        matching=MATCHINGS.get(int(row["matching"]), "unknown"),
+        **{name: int(row[name]) for name in NUMBERS},
     )

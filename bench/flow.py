@@ -32,7 +32,7 @@ from core.messages import (
     SCHEMA,
     SELL,
 )
-from core.rows import bookside_row, order_of_unit, order_row, state_at
+from core.rows import bookside_row, cold_row, order_of_unit, state_at
 
 Array = np.ndarray[Any, Any]
 
@@ -252,5 +252,5 @@ def bind_order_ids(
             target = load_i64(engine_ids + 8 * own)
             replace.order_id = target if target != 0 else NO_ORDER
             if target != 0:
-                replace.account = order_row(state, target & ORDER_SLOT_MASK).account
+                replace.account = cold_row(state, target & ORDER_SLOT_MASK).account
             call_entry(engine, state_address, command, 1)

@@ -58,6 +58,11 @@ PAGE_BITS: Final = 6
 PAGE_LEVELS: Final = 1 << PAGE_BITS
 PAGE_INDEX_BITS: Final = 42
 BOOKSIDE_BITS: Final = 16
+STOP_SIDES: Final = 1 << (BOOKSIDE_BITS - 1)  # From here on lie the sides where stops wait.
+TRAILING_MAX: Final = 4_096  # Trailing stops that wait in one instrument.
+DUE_MAX: Final = 1_024  # Deadlines that one TIME runs.
+DAY_NS: Final = 86_400_000_000_000
+SECOND_NS: Final = 1_000_000_000
 TRIE_TIERS: Final = 7
 PROBES_MAX: Final = 1_024  # A longer run of occupied entries is a full table.
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from core.constants import BOOKSIDE_BITS, ORDER_SLOT_BITS
+from core.constants import ORDER_SLOT_BITS, STOP_SIDES
 from core.layout import record
 
 LIMITS: Final = record(
@@ -23,13 +23,14 @@ LIMITS: Final = record(
         ("positions_max", "<i8"),
         ("sessions_max", "<i8"),
         ("workflows_max", "<i8"),  # Kept.
-        ("extras_max", "<i8"),  # Kept: stops, icebergs, groups, tags.
+        ("extras_max", "<i8"),  # Orders with terms that most have not: stops, icebergs, ...
         ("id_key", "<i8", (4,)),  # Key of the hash of client order ids.
         ("base_sequence", "<i8"),  # This journal goes on from there; 0: from nothing.
         ("generation", "<i8"),  # 0: the first; an upgrade begins the next one.
         ("base_uuid", "u1", (16,)),  # Of the journal before.
         ("base_hash", "u1", (16,)),  # The state hash at ``base_sequence``.
-        ("reserved", "<i8", (10,)),
+        ("limits_max", "<i8"),  # Accounts and positions with limits of their own.
+        ("reserved", "<i8", (9,)),
     ],
 )
 
@@ -48,7 +49,7 @@ class Limits(NamedTuple):
 
     orders_max: int = 1_000_000
     closed_keep: int = 256_000
-    pages_max: int = 40_960
+    pages_max: int = 28_672
     ids_max: int = 2_000_000
     accounts_max: int = 65_536
     assets_max: int = 1_024
@@ -58,10 +59,11 @@ class Limits(NamedTuple):
     sessions_max: int = 16_384
     workflows_max: int = 65_536
     extras_max: int = 65_536
+    limits_max: int = 8_192
 
 
 DEFAULT: Final = Limits()
-SMALL: Final = Limits(2_000, 500, 512, 4_000, 256, 16, 16, 1_024, 1_024, 64, 64, 64)
+SMALL: Final = Limits(2_000, 500, 512, 4_000, 256, 16, 16, 1_024, 1_024, 64, 64, 64, 64)
 
 
 def faults(limits: Limits) -> list[str]:
@@ -77,9 +79,9 @@ def faults(limits: Limits) -> list[str]:
             f"(slots are {ORDER_SLOT_BITS} bits of an order id), "
             f"got {limits.orders_max + limits.closed_keep}"
         )
-    if 2 * (limits.instruments_max + 1) > 1 << BOOKSIDE_BITS:
+    if 2 * (limits.instruments_max + 1) > STOP_SIDES:
         found.append(
-            f"limits.instruments_max: expected below {(1 << BOOKSIDE_BITS) // 2}, "
+            f"limits.instruments_max: expected below {STOP_SIDES // 2}, "
             f"got {limits.instruments_max}"
         )
     if limits.ids_max < limits.orders_max:

@@ -9,7 +9,8 @@ yet with what it calls, neither wrapped nor kept.  A kernel that is called from 
 *whole*: all parts that it reaches are linked to it, optimised together, and kept in the cache.
 
 A whole is optimised in numba's two rounds, and a part by numba's passes over single functions.
-Either one left out saves a tenth of the time and costs the engine up to a tenth of its speed.
+Either one left out saves a tenth of the time and costs the engine up to a tenth of its speed; the
+first round is also what drops numba's counts of references to constant tables.
 
 A parameter that is annotated ``int`` takes words: a narrower field is widened where it is passed.
 Otherwise there is one more kernel to compile for each width that comes.

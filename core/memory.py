@@ -122,6 +122,18 @@ if numba.config.DISABLE_JIT:
     def copy128(target: int, source: int) -> None:
         ctypes.memmove(target, source, 128)
 
+    def copy64_to_event(target: int, source: int) -> None:
+        ctypes.memmove(target, source, 64)
+
+    def copy12_to_cold(target: int, source: int) -> None:
+        ctypes.memmove(target, source, 12)
+
+    def copy4_to_cold(target: int, source: int) -> None:
+        ctypes.memmove(target, source, 4)
+
+    def clear64_of_cold(target: int) -> None:
+        ctypes.memset(target, 0, 64)
+
     def prefetch(address: int) -> None:
         """Ask for the cache line at ``address``; never faults."""
 
@@ -327,6 +339,23 @@ else:
 
     copy36 = _copy_fixed(((0, 32), (32, 4)), "text")  # No field of a row is part of a text.
     copy128 = _copy_fixed(((0, 64), (64, 64)))
+    # Rows of a family, see ``RowType``: what is stored may be read as fields of its records.
+    copy64_to_event = _copy_fixed(((0, 64),), "event")
+    copy12_to_cold = _copy_fixed(((0, 8), (8, 4)), "cold")
+    copy4_to_cold = _copy_fixed(((0, 4),), "cold")
+
+    @intrinsic
+    def clear64_of_cold(typing: Any, target: Any) -> Any:
+        """64 bytes of zero in a row of the family "cold"."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.VectorType(ir.IntType(64), 8)
+            at = builder.inttoptr(args[0], kind.as_pointer())
+            done = builder.store(ir.Constant(kind, [0] * 8), at, align=8)
+            done.set_metadata("tbaa", _tag(builder.module, "cold"))
+            return context.get_dummy_value()
+
+        return types.void(types.int64), lower
 
     def _prefetch(write: int) -> Any:
         def fetch(typing: Any, address: Any) -> Any:

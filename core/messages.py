@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
+from core import replies
 from core.constants import (
     CLIENT_ORDER_ID_BYTES,
     COMMAND_SLOTS_MAX,
     EVENT_BYTES,
     NAME_BYTES,
     REFERENCE_BYTES,
-    REPLY_BYTES,
     SLOT_BYTES,
 )
 from core.layout import Field, offset_of, record
@@ -32,19 +32,29 @@ REDUCE_ORDER: Final = 4
 MASS_CANCEL: Final = 5
 CREATE_ASSET: Final = 10
 CREATE_INSTRUMENT: Final = 11
-UPDATE_INSTRUMENT: Final = 12  # Kept: phases, fees, bands.
-SETTLE_INSTRUMENT: Final = 13  # Kept.
+UPDATE_INSTRUMENT: Final = 12  # Phase, fees, limits, bands, ticks: see CHANGE_*.
+SETTLE_INSTRUMENT: Final = 13
 CREATE_ACCOUNT: Final = 20
-UPDATE_ACCOUNT: Final = 21  # Kept: limits, suspension, self-trade default.
+UPDATE_ACCOUNT: Final = 21  # Suspension, self-trade default.
 DEPOSIT: Final = 22
 WITHDRAW: Final = 23
-TRANSFER: Final = 24  # Kept.
-KILL_SWITCH: Final = 25  # Kept.
-SESSION_OPENED: Final = 30  # Kept: cancel on disconnect.
-SESSION_CLOSED: Final = 31  # Kept.
-GATEWAY_LOST: Final = 32  # Kept.
-TIME: Final = 40  # Kept: deadlines.
-OUTSIDE_EXECUTION: Final = 50  # Kept: 50-59, matched outside.
+TRANSFER: Final = 24
+KILL_SWITCH: Final = 25
+SET_LIMITS: Final = 26
+SESSION_OPENED: Final = 30
+SESSION_CLOSED: Final = 31
+GATEWAY_LOST: Final = 32
+DEAD_MAN: Final = 33
+TIME: Final = 40  # From the sequencer: what is due happens now.
+BUST_TRADE: Final = 41
+CORRECT_TRADE: Final = 42
+OUTSIDE_ACKNOWLEDGED: Final = 50  # 50-59: what became of orders that are matched outside.
+OUTSIDE_FILLED: Final = 51
+OUTSIDE_CANCELED: Final = 52
+OUTSIDE_REJECTED: Final = 53
+OUTSIDE_BUSTED: Final = 54
+OUTSIDE_CORRECTED: Final = 55
+OUTSIDE_SETTLED: Final = 56
 WORKFLOW_OUTCOME: Final = 70  # Kept: 70-79, wallet and workflow outcomes.
 
 # Query kinds: never journaled, answered into the reply ring.
@@ -61,41 +71,83 @@ QUERY_ACCOUNT: Final = 136  # By name.
 QUERY_SESSION: Final = 137
 QUERY_FEES: Final = 138  # Balances of the fees account.
 QUERY_STATE: Final = 139  # NAME_REPLY: id = sequence, name = the state hash, 32 hex digits.
+QUERY_STATS: Final = 140  # STATS_REPLY: an instrument's day.
+QUERY_TEST_ORDER: Final = 141  # TEST_REPLY: a PLACE_ORDER of this kind, 1 or 2 slots.
+QUERY_LIMITS: Final = 142  # LIMITS_REPLY: of an account, or in an instrument.
+QUERY_LAST: Final = 142
 
 # Order terms.
 BUY: Final = 1
 SELL: Final = 2
 LIMIT: Final = 1
 MARKET: Final = 2
-STOP: Final = 3  # Kept.
-STOP_LIMIT: Final = 4  # Kept.
-TRAILING_STOP: Final = 5  # Kept.
+STOP: Final = 3
+STOP_LIMIT: Final = 4
+TRAILING_STOP: Final = 5
 GTC: Final = 1
 IOC: Final = 2
-FOK: Final = 3  # Kept.
-DAY: Final = 4  # Kept.
-GTD: Final = 5  # Kept.
+FOK: Final = 3
+DAY: Final = 4
+GTD: Final = 5
 STP_NONE: Final = 0
-STP_CANCEL_TAKER: Final = 1  # Kept: 1-4.
+STP_CANCEL_TAKER: Final = 1
 STP_CANCEL_MAKER: Final = 2
 STP_CANCEL_BOTH: Final = 3
 STP_DECREMENT: Final = 4
 QTY_TOTAL: Final = 0  # A replace's qty is the new order quantity, or the new open quantity.
 QTY_LEAVES: Final = 1
 RESTRICT_NONE: Final = 0
-RESTRICT_ONLY_NEW: Final = 1  # Kept.
-RESTRICT_ONLY_PARTIALLY_FILLED: Final = 2  # Kept.
+RESTRICT_ONLY_NEW: Final = 1
+RESTRICT_ONLY_PARTIALLY_FILLED: Final = 2
 
 # Command flags.
-POST_ONLY: Final = 1  # Kept: 1-8 on PLACE_ORDER.
+POST_ONLY: Final = 1  # 1-8 on PLACE_ORDER; they are the order's flags in its row.
 REDUCE_ONLY: Final = 2
 SLIDE: Final = 4
+TRAIL_BPS: Final = 8
+TRIGGERED: Final = 16  # In the row only.
+CANCEL_OPEN: Final = 1  # UPDATE_ACCOUNT.
+CANCEL_ON_DISCONNECT: Final = 1  # SESSION_OPENED.
+OUTSIDE_MAKER: Final = 1  # OUTSIDE_FILLED.
+OUTSIDE_SELL: Final = 2  # The side, where the order is not known.
+
+# What ORDER_ROUTE_REQUESTED asks for.
+ROUTE_PLACE: Final = 1
+ROUTE_CANCEL: Final = 2
+ROUTE_REPLACE: Final = 3
+# What became of an execution: EXEC_RECORDED.
+EXEC_APPLIED: Final = 0
+EXEC_UNKNOWN_ORDER: Final = 1
+EXEC_LATE: Final = 2  # The order had ended.
+EXEC_OVERFILL: Final = 3
+EXEC_UNACKNOWLEDGED: Final = 4  # It acknowledges the order.
+EXEC_NOTHING: Final = 5  # Nothing was left to be done.
+
+# What UPDATE_INSTRUMENT changes.
+CHANGE_PHASE: Final = 1
+CHANGE_FEES: Final = 2
+CHANGE_QTY: Final = 4
+CHANGE_NOTIONAL: Final = 8
+CHANGE_PRICES: Final = 16
+CHANGE_BAND: Final = 32
+CHANGE_MAX_AGE: Final = 64
+CHANGE_DAY_END: Final = 128
+CHANGE_TICK: Final = 256
+CHANGE_LOT: Final = 512
+CHANGE_TICK_TABLE: Final = 1024
+CHANGE_SHORT: Final = 2048
+CHANGE_CLEARING: Final = 4096
+# What UPDATE_ACCOUNT changes.
+CHANGE_STATUS: Final = 1
+CHANGE_SELF_TRADE: Final = 2
+ACCOUNT_ACTIVE: Final = 1
+ACCOUNT_SUSPENDED: Final = 2
 
 # Instruments.
 SPOT: Final = 1
-BINARY: Final = 2  # Kept.
+BINARY: Final = 2
 MATCHED_HERE: Final = 1
-MATCHED_OUTSIDE: Final = 2  # Kept.
+MATCHED_OUTSIDE: Final = 2
 PHASE_PRE_OPEN: Final = 1
 PHASE_AUCTION: Final = 2
 PHASE_OPEN: Final = 3
@@ -118,8 +170,8 @@ ORDER_REPLACED: Final = 8
 REPLACED_FROM: Final = 9
 CANCEL_ACCEPTED: Final = 10
 MASS_CANCELED: Final = 11
-ORDER_REFILLED: Final = 12  # Kept: icebergs.
-ORDER_TRIGGERED: Final = 13  # Kept: stops.
+ORDER_REFILLED: Final = 12
+ORDER_TRIGGERED: Final = 13
 ORDER_REPEATED: Final = 14  # The same id and payload again: the order as it is now.
 COMMAND_REJECTED: Final = 15
 COMMAND_REPEATED: Final = 16  # The same id and payload of a command that is no order.
@@ -128,9 +180,20 @@ INSTRUMENT_CREATED: Final = 21
 INSTRUMENT_TERMS: Final = 22
 ACCOUNT_CREATED: Final = 23
 LEDGER: Final = 24
-SESSION_EVENT: Final = 30  # Kept: 30-34.
-ORDER_ROUTE_REQUESTED: Final = 50  # Kept: 50-59.
-EXEC_RECORDED: Final = 51  # Kept.
+INSTRUMENT_UPDATED: Final = 25
+INSTRUMENT_SETTLED: Final = 26
+ACCOUNT_UPDATED: Final = 27
+KILL_SWITCH_SET: Final = 28
+LIMITS_SET: Final = 29
+SESSION_EVENT: Final = 30
+DEAD_MAN_SET: Final = 31
+TIME_PASSED: Final = 32
+CLEARED: Final = 33
+SETTLEMENT: Final = 34
+TRADE_BUSTED: Final = 35
+TRADE_CORRECTED: Final = 36
+ORDER_ROUTE_REQUESTED: Final = 50
+EXEC_RECORDED: Final = 51
 WALLET_CALL_REQUESTED: Final = 70  # Kept: 70-79.
 
 # Event flags.
@@ -149,7 +212,8 @@ STATUS_FILLED: Final = 2
 STATUS_CANCELED: Final = 3
 STATUS_EXPIRED: Final = 4
 STATUS_REJECTED: Final = 5
-STATUS_PENDING: Final = 6  # Kept: stops not yet triggered, outside orders not yet acknowledged.
+STATUS_PENDING: Final = 6  # A stop that was not triggered yet.
+STATUS_ROUTED: Final = 7  # Asked for outside, not acknowledged yet.
 
 PREFIX: Final[list[Field]] = [
     ("sequence", "<i8"),  # Given by the sequencer; 0 in the inbound ring.
@@ -244,13 +308,13 @@ MASS: Final = record(
         ("reserved_1", "u1", (3,)),
         ("reserved_2", "<i8", (2,)),
         ("expire_after_ns", "<i8"),
-        ("filter_session", "<i8"),  # Kept.
+        ("filter_session", "<i8"),  # Slot 2, if there is one: PLACE_SLOT_2, its tag a filter.
         ("reserved_3", "<i8"),
     ],
 )
 
 MONEY: Final = record(
-    "deposit, withdraw; slot 2: PAYMENT_REFERENCE, may be left out",
+    "deposit, withdraw, transfer; slot 2: PAYMENT_REFERENCE, may be left out",
     SLOT_BYTES,
     [
         *PREFIX,
@@ -259,7 +323,7 @@ MONEY: Final = record(
         ("amount", "<i8"),
         ("reserved_1", "<i8"),
         ("expire_after_ns", "<i8"),
-        ("counter_account", "<i8"),  # Kept: transfers.
+        ("counter_account", "<i8"),  # TRANSFER: who receives.
         ("reserved_2", "<i8"),
     ],
 )
@@ -280,7 +344,7 @@ NEW_ACCOUNT: Final = record(
     [
         *PREFIX,
         ("name", "u1", (NAME_BYTES,)),  # 1-36 characters 0x21-0x7E, unique.
-        ("self_trade", "u1"),
+        ("self_trade", "u1"),  # Default of its orders.
         ("roles", "u1"),  # Kept.
         ("reserved_1", "u1", (2,)),
         ("owner", "<i8"),  # Kept: the account that orchestrates this one.
@@ -316,24 +380,147 @@ NEW_INSTRUMENT: Final = record(
         ("quote_asset", "<i4"),
         ("maker_ppm", "<i4"),
         ("taker_ppm", "<i4"),
-        ("payout", "<i8"),  # Kept: BINARY, quote units per lot.
+        ("payout", "<i8"),  # BINARY: quote units per lot.
     ],
 )
 
 NEW_INSTRUMENT_SLOT_2: Final = record(
-    "create instrument, slot 2; 0 means no limit",
+    "create or update instrument, slot 2; 0 means no limit",
     SLOT_BYTES,
     [
         ("qty_min", "<i8"),
         ("qty_max", "<i8"),
         ("notional_min", "<i8"),
         ("notional_max", "<i8"),
-        ("price_min", "<i8"),  # Kept: band.
+        ("price_min", "<i8"),
         ("price_max", "<i8"),
-        ("max_age_ns", "<i8"),  # Kept.
+        ("max_age_ns", "<i8"),
         ("phase", "u1"),
-        ("reserved_1", "u1", (7,)),
-        ("reserved_2", "<i8", (8,)),
+        ("reserved_1", "u1", (3,)),
+        ("band_ppm", "<i4"),
+        ("reference_price", "<i8"),
+        ("day_end_ns", "<i8"),  # Time of the UTC day.
+        ("short_ppm", "<i8"),  # Collateral of a short sale besides its proceeds; 0: none allowed.
+        ("clearing_ns", "<i8"),
+        ("reserved_2", "<i8", (4,)),
+    ],
+)
+
+TICK_BANDS: Final = 4
+TICK_TABLE: Final = record(
+    "create or update instrument, slot 3: prices from ``from`` on are multiples of ``step``",
+    SLOT_BYTES,
+    [
+        ("start", "<i8", (TICK_BANDS,)),  # Ascending, the first is 0; 0 after it: unused.
+        ("step", "<i8", (TICK_BANDS,)),
+        ("reserved", "<i8", (8,)),
+    ],
+)
+
+CHANGED_INSTRUMENT: Final = record(
+    "update instrument, slot 1; slot 2: NEW_INSTRUMENT_SLOT_2, slot 3: TICK_TABLE",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),  # Empty.
+        ("tick_scale", "u1"),
+        ("lot_scale", "u1"),
+        ("reserved_1", "u1", (2,)),
+        ("changes", "<i8"),  # CHANGE_*.
+        ("tick", "<i8"),
+        ("lot", "<i8"),
+        ("maker_ppm", "<i4"),
+        ("taker_ppm", "<i4"),
+        ("reserved_2", "<i8"),
+    ],
+)
+
+ADMIN: Final = record(
+    "settle instrument, update account, kill switch, sessions, dead man, time",
+    SLOT_BYTES,
+    [
+        *PREFIX,  # instrument, account, session, gateway: whom it is about.
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # DEAD_MAN; else empty.
+        ("status", "u1"),  # UPDATE_ACCOUNT.
+        ("self_trade", "u1"),
+        ("is_on", "u1"),  # KILL_SWITCH.
+        ("reserved_1", "u1"),
+        ("changes", "<i8"),
+        ("price", "<i8"),  # SETTLE_INSTRUMENT.
+        ("expire_after_ns", "<i8"),
+        ("timeout_ns", "<i8"),  # DEAD_MAN; 0: none.
+        ("reserved_2", "<i8"),
+    ],
+)
+
+LIMIT_FIELDS: Final = replies.LIMIT_FIELDS
+NEW_LIMITS: Final = record(
+    "set limits; 0: none.  Slot 1 of 2",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("name", "u1", (NAME_BYTES,)),
+        ("reserved_1", "u1", (4,)),
+        ("reserved_2", "<i8", (5,)),
+    ],
+)
+NEW_LIMITS_SLOT_2: Final = record(
+    "set limits, slot 2",
+    SLOT_BYTES,
+    [*((name, "<i8") for name in LIMIT_FIELDS), ("reserved", "<i8", (6,))],
+)
+
+TRADE: Final = record(
+    "bust or correct a trade, slot 1; slot 2: TRADE_SLOT_2",
+    SLOT_BYTES,
+    [
+        *PREFIX,
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # The trade: ``sequence.index``.
+        ("reserved_1", "u1", (4,)),
+        ("price", "<i8"),
+        ("qty", "<i8"),
+        ("new_price", "<i8"),  # CORRECT_TRADE.
+        ("new_qty", "<i8"),
+        ("reserved_2", "<i8"),
+    ],
+)
+TRADE_SLOT_2: Final = record(
+    "bust or correct a trade, slot 2",
+    SLOT_BYTES,
+    [
+        ("buyer", "<i4"),
+        ("seller", "<i4"),
+        ("buyer_order", "<i8"),
+        ("seller_order", "<i8"),
+        ("buyer_fee", "<i8"),
+        ("seller_fee", "<i8"),
+        ("reserved", "<i8", (11,)),
+    ],
+)
+
+OUTSIDE: Final = record(
+    "what happened outside, slot 1; slot 2: REFERENCE (exec id, source)",
+    SLOT_BYTES,
+    [
+        *PREFIX,  # flags: OUTSIDE_MAKER.
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),  # Empty.
+        ("reserved_1", "u1", (4,)),
+        ("price", "<i8"),
+        ("qty", "<i8"),
+        ("fee", "<i8"),
+        ("order_id", "<i8"),
+        ("cum", "<i8"),  # As the outside counts; 0: not said.
+    ],
+)
+
+OUTSIDE_CORRECTION: Final = record(
+    "corrected outside, slot 3",
+    SLOT_BYTES,
+    [
+        ("new_price", "<i8"),
+        ("new_qty", "<i8"),
+        ("new_fee", "<i8"),
+        ("reserved", "<i8", (13,)),
     ],
 )
 
@@ -399,132 +586,33 @@ EVENT: Final = record(
 #   INSTRUMENT_TERMS  price = tick, qty = lot, leaves = tick_scale | lot_scale << 8,
 #                     cum = maker_ppm, cum_notional = taker_ppm
 #   ACCOUNT_CREATED   order_id = account id, client_order_id = name
+#   ORDER_ROUTE_REQUESTED leaves = what is asked for (ROUTE_*), cum = the order's request number,
+#                     price, qty = the terms asked for (cancel: price and open quantity)
+#   EXEC_RECORDED     price, qty as reported, leaves = kind of the command, cum = EXEC_*,
+#                     cum_notional = fee, client_order_id = first 36 characters of the exec id
 #   LEDGER            price = kind of the command, qty = signed amount, leaves = available after,
 #                     cum = held after, instrument = asset, client_order_id = its own id
 
-REPLY_PREFIX: Final[list[Field]] = [
-    ("request_id", "<i8"),
-    ("as_of", "<i8"),  # The newest applied sequence: the answer is the state after it.
-    ("session", "<u4"),
-    ("index", "<i4"),  # Place within the answer, from 0.
-    ("reason", "<u2"),  # UNKNOWN_ORDER, UNKNOWN_ACCOUNT, ...; 0: found.
-    ("kind", "u1"),  # Of the query.
-    ("flags", "u1"),  # LAST.  QUERY_OPEN_ORDERS: MORE on the last one when a page follows.
-    ("count", "<i4"),  # Items in this slot.
-]
-
-MORE: Final = 2
-ASKS: Final = 8  # QUERY_DEPTH: the levels of this row are asks.
-TOO_OLD: Final = 4  # Client ids below ``order_id`` in the reply have left the table.
-
-REPLY: Final = record("reply", REPLY_BYTES, [*REPLY_PREFIX, ("body", "u1", (224,))])
-
-ORDER_REPLY: Final = record(
-    "reply with one order",
-    REPLY_BYTES,
-    [
-        *REPLY_PREFIX,
-        ("order_id", "<i8"),
-        ("price", "<i8"),
-        ("order_qty", "<i8"),
-        ("leaves", "<i8"),
-        ("cum", "<i8"),
-        ("cum_notional", "<i8"),
-        ("last_price", "<i8"),
-        ("fees", "<i8"),
-        ("hold", "<i8"),  # Cash with its fee part, or lots.
-        ("created_ns", "<i8"),
-        ("updated_ns", "<i8"),
-        ("expire_ns", "<i8"),
-        ("display_qty", "<i8"),
-        ("sequence", "<i8"),  # As ``as_of``: the order as it was after this sequence.
-        ("account", "<i4"),
-        ("instrument", "<i4"),
-        ("order_session", "<u4"),
-        ("end_reason", "<u2"),
-        ("side", "u1"),
-        ("order_type", "u1"),
-        ("time_in_force", "u1"),
-        ("self_trade", "u1"),
-        ("status", "u1"),
-        ("order_flags", "u1"),
-        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
-        ("reserved", "u1", (56,)),
-    ],
-)
-
-AMOUNT_ITEM: Final = record(
-    "one balance or position",
-    56,
-    [
-        ("id", "<i4"),  # Asset or instrument.
-        ("reserved", "<i4"),
-        ("total", "<i8"),  # Balance: available + held.  Position: net lots.
-        ("available", "<i8"),  # Position: cost in quote units.
-        ("held", "<i8"),  # Position: lots held by open sells.
-        ("realized", "<i8"),  # Position: realized profit in quote units, fees not counted.
-        ("bought", "<i8"),  # Position: lots bought, ever.
-        ("sold", "<i8"),
-    ],
-)
-AMOUNTS_PER_REPLY: Final = 4
-
-DEPTH_ITEM: Final = record(
-    "one price level", 24, [("price", "<i8"), ("qty", "<i8"), ("orders", "<i8")]
-)
-DEPTH_PER_REPLY: Final = 9  # Bids first, best first; then asks; a slot has one side only.
-
-INSTRUMENT_REPLY: Final = record(
-    "reply with one instrument",
-    REPLY_BYTES,
-    [
-        *REPLY_PREFIX,
-        ("id", "<i4"),
-        ("base_asset", "<i4"),
-        ("quote_asset", "<i4"),
-        ("maker_ppm", "<i4"),
-        ("taker_ppm", "<i4"),
-        ("instrument_type", "u1"),
-        ("matching", "u1"),
-        ("phase", "u1"),
-        ("tick_scale", "u1"),
-        ("lot_scale", "u1"),
-        ("reserved_1", "u1", (7,)),
-        ("tick", "<i8"),
-        ("lot", "<i8"),
-        ("multiplier", "<i8"),
-        ("base_per_lot", "<i8"),
-        ("payout", "<i8"),
-        ("qty_min", "<i8"),
-        ("qty_max", "<i8"),
-        ("notional_min", "<i8"),
-        ("notional_max", "<i8"),
-        ("last_price", "<i8"),
-        ("symbol", "u1", (NAME_BYTES,)),
-        ("reserved_2", "<i4"),
-        ("reserved_3", "u1", (72,)),
-    ],
-)
-
-NAME_REPLY: Final = record(
-    "reply with one asset, account or session",
-    REPLY_BYTES,
-    [
-        *REPLY_PREFIX,
-        ("id", "<i8"),
-        ("scale", "<i8"),
-        ("last_request_id", "<i8"),  # Session: the newest one sequenced.
-        ("status", "<i8"),
-        ("name", "u1", (NAME_BYTES,)),
-        ("reserved_1", "<i4"),
-        ("reserved_2", "u1", (152,)),
-    ],
-)
-
-REPLY_BODY: Final = offset_of(REPLY, "body")
-assert REPLY_BODY + AMOUNTS_PER_REPLY * AMOUNT_ITEM.itemsize <= REPLY_BYTES
-assert REPLY_BODY + DEPTH_PER_REPLY * DEPTH_ITEM.itemsize <= REPLY_BYTES
 assert COMMAND_SLOTS_MAX * SLOT_BYTES == 512
+
+# The layouts of replies, by the names under which everybody has them.
+AMOUNTS_PER_REPLY: Final = replies.AMOUNTS_PER_REPLY
+AMOUNT_ITEM: Final = replies.AMOUNT_ITEM
+ASKS: Final = replies.ASKS
+DEPTH_ITEM: Final = replies.DEPTH_ITEM
+DEPTH_PER_REPLY: Final = replies.DEPTH_PER_REPLY
+INSTRUMENT_REPLY: Final = replies.INSTRUMENT_REPLY
+LIMITS_REPLY: Final = replies.LIMITS_REPLY
+MORE: Final = replies.MORE
+NAME_REPLY: Final = replies.NAME_REPLY
+ORDER_REPLY: Final = replies.ORDER_REPLY
+ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = replies.ORDER_REPLY_CLIENT_ORDER_ID_AT
+REPLY: Final = replies.REPLY
+REPLY_BODY: Final = replies.REPLY_BODY
+REPLY_PREFIX: Final = replies.REPLY_PREFIX
+STATS_REPLY: Final = replies.STATS_REPLY
+TEST_REPLY: Final = replies.TEST_REPLY
+TOO_OLD: Final = replies.TOO_OLD
 
 KIND_AT: Final = offset_of(COMMAND, "kind")
 INSTRUMENT_AT: Final = offset_of(COMMAND, "instrument")
@@ -535,7 +623,6 @@ BODY_AT: Final = offset_of(COMMAND, "body")
 CLIENT_ORDER_ID_AT: Final = offset_of(PLACE, "client_order_id")
 ORIGINAL_ID_AT: Final = offset_of(PLACE_SLOT_2, "original_client_order_id")  # Within slot 2.
 EVENT_CLIENT_ORDER_ID_AT: Final = offset_of(EVENT, "client_order_id")
-ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = offset_of(ORDER_REPLY, "client_order_id")
 assert BODY_AT == 48 and CLIENT_ORDER_ID_AT == 48 and EVENT_CLIENT_ORDER_ID_AT == 92
 assert all(
     view.itemsize == SLOT_BYTES
@@ -556,6 +643,26 @@ COMMAND_NAMES: Final[dict[int, str]] = {
     CREATE_ACCOUNT: "CREATE_ACCOUNT",
     DEPOSIT: "DEPOSIT",
     WITHDRAW: "WITHDRAW",
+    UPDATE_INSTRUMENT: "UPDATE_INSTRUMENT",
+    SETTLE_INSTRUMENT: "SETTLE_INSTRUMENT",
+    UPDATE_ACCOUNT: "UPDATE_ACCOUNT",
+    TRANSFER: "TRANSFER",
+    KILL_SWITCH: "KILL_SWITCH",
+    SET_LIMITS: "SET_LIMITS",
+    SESSION_OPENED: "SESSION_OPENED",
+    SESSION_CLOSED: "SESSION_CLOSED",
+    GATEWAY_LOST: "GATEWAY_LOST",
+    DEAD_MAN: "DEAD_MAN",
+    TIME: "TIME",
+    BUST_TRADE: "BUST_TRADE",
+    CORRECT_TRADE: "CORRECT_TRADE",
+    OUTSIDE_ACKNOWLEDGED: "OUTSIDE_ACKNOWLEDGED",
+    OUTSIDE_FILLED: "OUTSIDE_FILLED",
+    OUTSIDE_CANCELED: "OUTSIDE_CANCELED",
+    OUTSIDE_REJECTED: "OUTSIDE_REJECTED",
+    OUTSIDE_BUSTED: "OUTSIDE_BUSTED",
+    OUTSIDE_CORRECTED: "OUTSIDE_CORRECTED",
+    OUTSIDE_SETTLED: "OUTSIDE_SETTLED",
 }
 EVENT_NAMES: Final[dict[int, str]] = {
     ORDER_ACCEPTED: "ORDER_ACCEPTED",
@@ -577,6 +684,22 @@ EVENT_NAMES: Final[dict[int, str]] = {
     INSTRUMENT_TERMS: "INSTRUMENT_TERMS",
     ACCOUNT_CREATED: "ACCOUNT_CREATED",
     LEDGER: "LEDGER",
+    ORDER_REFILLED: "ORDER_REFILLED",
+    ORDER_TRIGGERED: "ORDER_TRIGGERED",
+    INSTRUMENT_UPDATED: "INSTRUMENT_UPDATED",
+    INSTRUMENT_SETTLED: "INSTRUMENT_SETTLED",
+    ACCOUNT_UPDATED: "ACCOUNT_UPDATED",
+    KILL_SWITCH_SET: "KILL_SWITCH_SET",
+    LIMITS_SET: "LIMITS_SET",
+    SESSION_EVENT: "SESSION_EVENT",
+    DEAD_MAN_SET: "DEAD_MAN_SET",
+    TIME_PASSED: "TIME_PASSED",
+    CLEARED: "CLEARED",
+    SETTLEMENT: "SETTLEMENT",
+    TRADE_BUSTED: "TRADE_BUSTED",
+    TRADE_CORRECTED: "TRADE_CORRECTED",
+    ORDER_ROUTE_REQUESTED: "ORDER_ROUTE_REQUESTED",
+    EXEC_RECORDED: "EXEC_RECORDED",
 }
 
 

@@ -32,6 +32,8 @@ class Reason(IntEnum):
     INSTRUMENT_NOT_OPEN = 403
     PHASE = 404
     HALTED = 405
+    UNKNOWN_SESSION = 406
+    BOOK_NOT_EMPTY = 407
     # 500: the terms of the order.
     PRICE_MISSING = 501
     PRICE_NOT_ALLOWED = 502
@@ -47,6 +49,7 @@ class Reason(IntEnum):
     DISPLAY_QTY = 512
     MIN_QTY = 513
     TERMS = 514  # The terms of an instrument or asset do not fit together.
+    PAIR = 516
     # 600: the order that is meant.
     UNKNOWN_ORDER = 601
     TOO_LATE = 602
@@ -59,6 +62,11 @@ class Reason(IntEnum):
     MESSAGE_RATIO = 705
     GROUP_LIMIT = 706
     REDUCE_ONLY = 707
+    PRICE_DEVIATION = 708
+    ORDER_QTY_LIMIT = 709
+    ORDER_NOTIONAL_LIMIT = 710
+    LEVEL_LIMIT = 711
+    SHORT_LIMIT = 712
     # 800: funds.
     INSUFFICIENT_FUNDS = 801
     INSUFFICIENT_POSITION = 802
@@ -84,10 +92,19 @@ class Reason(IntEnum):
     SETTLEMENT = 2008
     ADMIN = 2009
     MAX_AGE = 2010
+    MIN_QTY_UNFILLED = 2011
+    POSITION_CLOSED = 2012
     # 2100: who canceled it.
     CANCELED_BY_USER = 2101
     CANCELED_BY_MASS_CANCEL = 2102
     REDUCED_TO_ZERO = 2103
+    CANCELED_BY_PARTNER = 2104
+    DEAD_MAN = 2105
+    KILLED = 2106
+    DISCONNECTED = 2107
+    ADMIN_CANCEL = 2108
+    CANCELED_OUTSIDE = 2109
+    REJECTED_OUTSIDE = 2110
 
     @property
     def word(self) -> str:
@@ -115,6 +132,8 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.INSTRUMENT_NOT_OPEN: "the instrument is not open",
     Reason.PHASE: "the phase of the instrument does not allow this",
     Reason.HALTED: "the instrument is halted",
+    Reason.UNKNOWN_SESSION: "no such session",
+    Reason.BOOK_NOT_EMPTY: "there are open orders or positions",
     Reason.PRICE_MISSING: "a limit order needs a price",
     Reason.PRICE_NOT_ALLOWED: "a market order has no price",
     Reason.PRICE_OFF_TICK: "the price is not a multiple of the tick size",
@@ -129,6 +148,7 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.DISPLAY_QTY: "the display quantity does not fit the order",
     Reason.MIN_QTY: "the minimum quantity does not fit the order",
     Reason.TERMS: "the terms of the instrument or asset do not fit together",
+    Reason.PAIR: "an order of a pair can only be canceled",
     Reason.UNKNOWN_ORDER: "no such order",
     Reason.TOO_LATE: "the order has ended, or the new total is not above what is filled",
     Reason.CANCEL_RESTRICTED: "the order is not in the state that the cancel demands",
@@ -139,6 +159,11 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.MESSAGE_RATIO: "messages per fill",
     Reason.GROUP_LIMIT: "order group limit",
     Reason.REDUCE_ONLY: "the order would not reduce the position",
+    Reason.PRICE_DEVIATION: "the price is too far from the last trade",
+    Reason.ORDER_QTY_LIMIT: "quantity limit of the account",
+    Reason.ORDER_NOTIONAL_LIMIT: "notional limit of the account",
+    Reason.LEVEL_LIMIT: "the account has opened too many price levels",
+    Reason.SHORT_LIMIT: "short selling limit",
     Reason.INSUFFICIENT_FUNDS: "not enough available cash",
     Reason.INSUFFICIENT_POSITION: "not enough of the asset available to sell",
     Reason.COLLATERAL: "not enough collateral",
@@ -159,7 +184,16 @@ TEXT: Final[dict[Reason, str]] = {
     Reason.SETTLEMENT: "the instrument was settled",
     Reason.ADMIN: "ended by an administrator",
     Reason.MAX_AGE: "older than the instrument allows",
+    Reason.MIN_QTY_UNFILLED: "less than the minimum quantity could fill at once",
+    Reason.POSITION_CLOSED: "reduce-only: there is no position left to reduce",
     Reason.CANCELED_BY_USER: "canceled on request",
     Reason.CANCELED_BY_MASS_CANCEL: "canceled by a mass cancel",
     Reason.REDUCED_TO_ZERO: "reduced to nothing",
+    Reason.CANCELED_BY_PARTNER: "the other order of the pair traded, was triggered or ended",
+    Reason.DEAD_MAN: "the dead-man timer ran out",
+    Reason.KILLED: "the kill switch was set",
+    Reason.DISCONNECTED: "the session ended",
+    Reason.ADMIN_CANCEL: "canceled by an administrator",
+    Reason.CANCELED_OUTSIDE: "canceled where it is matched",
+    Reason.REJECTED_OUTSIDE: "rejected where it is matched",
 }

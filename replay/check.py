@@ -10,12 +10,12 @@ import numpy as np
 from core.jit import entry
 from core.journal.dump import command_row
 from core.messages import COMMAND, SELL, STATUS_OPEN
-from core.rows import BALANCE, POSITION
+from core.records import BALANCE, POSITION
 from core.sequencer import invariants
 from core.sequencer.engine import apply_batch
 from core.sequencer.state import PrivateRing, State
 from replay import views
-from replay.expected import CHECK, SEEN_BALANCE, SEEN_ORDER, SEEN_POSITION, apply_checked
+from replay.expected import apply_checked
 from replay.rules import (
     BALANCE_HELD,
     BALANCE_NEGATIVE,
@@ -31,6 +31,7 @@ from replay.rules import (
     POSITION_SUM,
     RULES,
 )
+from replay.seen import CHECK, SEEN_BALANCE, SEEN_ORDER, SEEN_POSITION
 
 CHECKED_FIRST: Final = 1_000  # A full check after every one of these, then after one in ``every``.
 CHECKED_EVERY: Final = 1_000
@@ -81,14 +82,15 @@ class Checker:
 
     def _take_rows(self, state: State) -> None:
         orders, cold = views.orders(state), views.cold(state)
-        for slot in np.flatnonzero(cold["status"] == STATUS_OPEN).tolist():
+        for slot in np.flatnonzero(np.isin(cold["status"], views.LIVES)).tolist():
             seen = self._orders[slot]
             for name in ("order_id", "leaves", "cum"):
                 seen[name] = orders[slot][name]
             seen["position"], seen["is_open"] = cold[slot]["position"], 1
             seen["hold"] = views.hold(state, slot)
             seen["lots"] = orders[slot]["leaves"] if cold[slot]["side"] == SELL else 0
-            if orders[slot]["prev"] < state["order_base"]:  # First of its level.
+            is_first = 0 < orders[slot]["prev"] < state["order_base"]
+            if is_first and cold[slot]["status"] == STATUS_OPEN:  # First of its level.
                 self._take_queue(state, slot)
         balances = state.rows("balances", BALANCE, state["balances_used"] + 1)
         self._balances["total"][: len(balances)] = balances["available"] + balances["held"]

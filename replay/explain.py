@@ -11,7 +11,10 @@ from core.constants import CLIENT_ORDER_ID_BYTES, ORDER_SLOT_BITS, ORDER_SLOT_MA
 from core.messages import (
     CLIENT_ORDER_ID_AT,
     MASS_CANCEL,
-    STATUS_OPEN,
+    STATUS_CANCELED,
+    STATUS_EXPIRED,
+    STATUS_FILLED,
+    STATUS_REJECTED,
     text,
 )
 from core.sequencer.state import State
@@ -21,6 +24,7 @@ from replay.steps import Row, Step, event_row, named_in, names_of, step_of
 from replay.watch import Watch
 
 EXIT_USAGE: Final = 64
+ENDED: Final = (STATUS_FILLED, STATUS_CANCELED, STATUS_EXPIRED, STATUS_REJECTED)
 
 
 class Ambiguous(Exception):
@@ -47,7 +51,7 @@ class Explanation(NamedTuple):
     @property
     def ended_at(self) -> int:
         """Sequence of the command that ended the order."""
-        ended = [step for step in self.steps if step.after.get("status", 0) > STATUS_OPEN]
+        ended = [step for step in self.steps if step.after.get("status", 0) in ENDED]
         return ended[0].sequence if ended else 0
 
 

@@ -9,23 +9,31 @@ from core.constants import CLIENT_ORDER_ID_BYTES, SLOT_BYTES
 from core.journal.dump import command_row
 from core.layout import offset_of
 from core.messages import (
+    BUST_TRADE,
     CANCEL,
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
     COMMAND_REJECTED,
+    CORRECT_TRADE,
+    DEAD_MAN,
     DEPOSIT,
     EVENT_NAMES,
+    EXEC_RECORDED,
     FILL,
     MAKER,
     MASS_CANCEL,
     ORDER_ACCEPTED,
     ORDER_REJECTED,
+    ORDER_ROUTE_REQUESTED,
     ORIGINAL_ID_AT,
     PLACE_ORDER,
     PRIORITY_KEPT,
     REDUCE_ORDER,
     REPLACE_ORDER,
     RESTS,
+    TRADE_BUSTED,
+    TRADE_CORRECTED,
+    TRANSFER,
     WITHDRAW,
     text,
 )
@@ -34,7 +42,10 @@ from replay.history import Slots, command_at, starts
 Row = dict[str, Any]
 
 WITH_CLIENT_ID: Final = frozenset(
-    {PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER, REDUCE_ORDER, MASS_CANCEL, DEPOSIT, WITHDRAW}
+    {
+        *(PLACE_ORDER, CANCEL_ORDER, REPLACE_ORDER, REDUCE_ORDER, MASS_CANCEL, DEPOSIT, WITHDRAW),
+        *(TRANSFER, DEAD_MAN, BUST_TRADE, CORRECT_TRADE),
+    }
 )
 TARGETED: Final = frozenset({CANCEL_ORDER, REPLACE_ORDER, REDUCE_ORDER})
 FLAGS: Final = {MAKER: "maker", RESTS: "rests", PRIORITY_KEPT: "priority_kept"}
@@ -115,9 +126,12 @@ def event_row(events: "np.ndarray[Any, Any]", at: int) -> Row:
     }
     row.update(_amounts(event, kind))
     if kind == FILL:
-        other = events[at - 1 if int(event["flags"]) & MAKER else at + 1]
-        row["other_order_id"] = int(other["order_id"])
-        row["other_account"] = int(other["account"])
+        there = at - 1 if int(event["flags"]) & MAKER else at + 1
+        other = events[there] if 0 <= there < len(events) else event
+        is_pair = int(other["kind"]) == FILL and int(other["sequence"]) == row["sequence"]
+        # Outside there is nobody on the other side.
+        row["other_order_id"] = int(other["order_id"]) if is_pair and there != at else 0
+        row["other_account"] = int(other["account"]) if is_pair else 0
     return row
 
 
@@ -127,6 +141,12 @@ def _amounts(event: Any, kind: int) -> Row:
         names = {"command": "leaves", "limit": "cum", "value": "cum_notional"}
     elif kind == ORDER_ACCEPTED:
         names = {"leaves": "leaves", "hold": "cum"}
+    elif kind == ORDER_ROUTE_REQUESTED:
+        names = {"request": "leaves", "route": "cum"}
+    elif kind == EXEC_RECORDED:
+        names = {"command": "leaves", "outcome": "cum", "fee": "cum_notional"}
+    elif kind in (TRADE_BUSTED, TRADE_CORRECTED):
+        names = {"fee": "cum_notional"}
     else:
         names = {name: name for name in ("leaves", "cum", "cum_notional")}
         if kind == FILL:

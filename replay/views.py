@@ -12,30 +12,47 @@ from core.book.levels import level_at_key, next_level
 from core.jit import kernel
 from core.layout import record
 from core.memory import Record, address_of, pointer
-from core.messages import BUY, MARKET, STATUS_OPEN, text
-from core.rows import (
+from core.messages import (
+    ACCOUNT_ACTIVE,
+    BUY,
+    LIMIT_FIELDS,
+    STATUS_OPEN,
+    STATUS_PENDING,
+    STATUS_ROUTED,
+    text,
+)
+from core.records import (
     ACCOUNT,
     ASSET,
     BALANCE,
     BOOKSIDE,
     COLD,
+    EXTRA,
     INSTRUMENT,
     LEVEL,
+    LIMIT_ROW,
     ORDER,
     POSITION,
-    bookside_row,
-    cold_row,
-    level_row,
-    link_row,
-    order_row,
-    state_at,
+    SPECIAL_KILLED,
 )
+from core.rows import bookside_row, cold_row, level_row, order_of_unit, order_row, state_at
+from core.sequencer.general import hold_now
 from core.sequencer.state import State
 
 Row = dict[str, Any]
 Array = np.ndarray[Any, Any]
 
 EXIT_USAGE: Final = 64
+EXTRA_FIELDS: Final = (
+    *("display_qty", "stop_price", "trail", "protection_price", "expire_ns", "partner"),
+)
+POSITION_FIELDS: Final = (
+    *("instrument", "net", "cost", "realized", "bought", "sold", "held", "short", "shorting"),
+    *("collateral", "due_base", "due_quote", "settled", "reserved_yes", "reserved_no"),
+    # Executions outside that an account could not pay for.
+    *(name for name in ("debt", "debt_base") if name in (POSITION.names or ())),
+)
+LIVES: Final = (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
 
 
 class Unknown(Exception):
@@ -102,14 +119,14 @@ def queue_of(state_address: int, slot: int, out: int) -> int:
     queue.orders_ahead = 0
     queue.qty_ahead = 0
     queue.levels_better = 0
-    if order.level == 0:
+    if order.level == 0 or cold.status != STATUS_OPEN:
         return 0
     unit = order.prev
     while unit != order.level:
-        link = link_row(state, unit)
+        before = order_of_unit(state, unit)
         queue.orders_ahead += 1
-        queue.qty_ahead += link.shown
-        unit = link.prev
+        queue.qty_ahead += before.shown
+        unit = before.prev
     level = level_row(state, order.level)
     queue.level_orders = level.orders
     queue.level_qty = level.shown
@@ -229,7 +246,7 @@ def order(state: State, slot: int) -> Row:
     return {
         "order_id": int(hot["order_id"]),
         "client_order_id": text(row["client_order_id"]),
-        "account": int(hot["account"]),
+        "account": int(row["account"]),
         "instrument": int(row["instrument"]),
         "side": int(row["side"]),
         "order_type": int(row["order_type"]),
@@ -243,23 +260,35 @@ def order(state: State, slot: int) -> Row:
         "hold": hold(state, slot),
         "created_ns": int(row["created_ns"]),
         "end_reason": int(row["end_reason"]),
+        "shown": int(hot["shown"]) if int(row["status"]) == STATUS_OPEN else 0,
+        "self_trade": int(row["self_trade"]),
+        "flags": int(row["flags"]),
+        **_extra(state, int(hot["extra"])),
     }
 
 
+def _extra(state: State, number: int) -> Row:
+    """What only some orders have; 0 and '' where it has none of it."""
+    rows = state.rows("extras", EXTRA, number + 1)
+    found = {name: int(rows[number][name]) for name in EXTRA_FIELDS}
+    return {**found, "tag": text(rows[number]["tag"])}
+
+
+@kernel
+def held_by(state_address: int, slot: int) -> int:
+    """What an open order holds, without what its partner holds for it."""
+    return hold_now(state_at(state_address), slot)
+
+
 def hold(state: State, slot: int) -> int:
-    """What an order holds now: quote units for a BUY, base units for a SELL; 0 once it ended."""
-    hot, row = orders(state)[slot], cold(state)[slot]
-    if int(row["status"]) != STATUS_OPEN or not state["risk"]:
+    """What an order holds now: quote units for a BUY and of a BINARY, base units for a SELL; 0 once
+    it ended."""
+    if int(cold(state)[slot]["status"]) not in LIVES or not state["risk"]:
         return 0
-    terms = instruments(state)[int(row["instrument"])]
-    leaves = int(hot["leaves"])
-    if int(row["side"]) != BUY:
-        return leaves * int(terms["base_per_lot"])
-    principal = 0 if int(row["order_type"]) == MARKET else int(hot["price"]) * leaves
-    return principal * int(terms["multiplier"]) + int(row["hold_fee"])
+    return int(held_by(state.address, slot))
 
 
-def account(state: State, number: int) -> dict[str, list[Row]]:
+def account(state: State, number: int) -> dict[str, Any]:
     """Balances, positions and open orders of an account."""
     balances = state.rows("balances", BALANCE, state["balances_used"] + 1)
     positions = state.rows("positions", POSITION, state["positions_used"] + 1)
@@ -271,11 +300,22 @@ def account(state: State, number: int) -> dict[str, list[Row]]:
         slot = int(cold(state)[slot]["account_next"])
     return {
         "balances": [_plain(row, ("asset", "available", "held")) for row in own],
-        "positions": [
-            _plain(row, ("instrument", "net", "cost", "realized", "bought", "sold", "held"))
-            for row in held
-        ],
+        "positions": [_plain(row, POSITION_FIELDS) for row in held],
         "open_orders": [order(state, slot) for slot in slots],
+        "account": _account(state, number),
+    }
+
+
+def _account(state: State, number: int) -> Row:
+    """Status, self-trade prevention, kill switch and limits of an account."""
+    row = accounts(state)[number]
+    limits = state.rows("limit_rows", LIMIT_ROW, state["limits_used"] + 1)
+    own = limits[limits["account"] == number]
+    return {
+        "status": int(row["status"]) or ACCOUNT_ACTIVE,
+        "self_trade": int(row["self_trade"]),
+        "killed": bool(int(row["special"]) & SPECIAL_KILLED),
+        "limits": [_plain(one, ("instrument", *LIMIT_FIELDS)) for one in own],
     }
 
 

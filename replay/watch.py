@@ -10,15 +10,21 @@ from core.jit import call_entry, kernel
 from core.journal.scanner import Commands
 from core.layout import record
 from core.memory import Record, pointer
-from core.messages import (
-    COMMAND,
-    STATUS_OPEN,
-)
+from core.messages import COMMAND
 from core.rows import cold_row, level_row, order_row, state_at
 from replay import views
 from replay.history import History, Slots, command_at, starts
 from replay.steps import Row, Step, event_row, named_in, names_of, step_of
 
+RELATIONS: Final = {
+    "FILL": "fills it",
+    "ORDER_TRIGGERED": "triggers it",
+    "ORDER_EXPIRED": "ends it",
+    "ORDER_REDUCED": "reduces it",
+    "ORDER_REPLACED": "replaces it",
+    "EXEC_RECORDED": "told by the outside",
+    "TRADE_BUSTED": "busts a trade of it",
+}
 WATCH: Final = record(
     "what the second way looks for",
     128,
@@ -128,7 +134,7 @@ class Watch:
 
     @property
     def _is_open(self) -> bool:
-        return bool(self.last) and self.last["status"] == STATUS_OPEN
+        return bool(self.last) and self.last["status"] in views.LIVES
 
     def _batch(self, batch: Commands) -> None:
         slots, place = batch.slots, 0
@@ -189,7 +195,7 @@ class Watch:
         if named:
             relation = "names it"
         elif own:
-            relation = "fills it" if own[0]["kind"] == "FILL" else "cancels it"
+            relation = RELATIONS.get(own[0]["kind"], "cancels it")
         elif _ahead(before) != _ahead(self.last):
             relation = "moves the queue"
         else:

@@ -11,21 +11,27 @@ from core.messages import (
     AMOUNT_ITEM,
     DEPTH_ITEM,
     INSTRUMENT_REPLY,
+    LIMITS_REPLY,
     MORE,
     NAME_REPLY,
     ORDER_REPLY,
     QUERY,
     REPLY_BODY,
+    REPLY_PREFIX,
+    STATS_REPLY,
+    TEST_REPLY,
 )
 from core.reasons import Reason
 from core.sequencer.runner import Runner
-from tests.model.commands import Command
+from tests.model.commands import Command, PlaceOrder
 from tests.model.events import Event
 from tests.model.exchange import PositionRow
 from tests.model.state import Sizes
-from tests.model.translate import batch_of, events_of
+from tests.model.translate import batch_of, events_of, slots_of
 
 ID_KEY: Final = (0x1234567, 0x89ABCDE, 0xF012345, 0x6789AB)
+_OF_A_DAY: Final = ("open", "high", "low", "volume", "notional", "trades")
+_OF_ANY_REPLY: Final = frozenset({*(field[0] for field in REPLY_PREFIX), "reserved"})
 SESSION: Final = 1 << 24 | 99  # Of the queries of the driver.
 
 
@@ -54,6 +60,21 @@ class OrderRow(NamedTuple):
     client_order_id: str
 
 
+class Statistics(NamedTuple):
+    """An instrument's newest day with a trade, and all time."""
+
+    day: int
+    open: int
+    high: int
+    low: int
+    volume: int
+    notional: int
+    trades: int
+    total_volume: int
+    total_notional: int
+    total_trades: int
+
+
 class NotFound(LookupError):
     """A query answered with a reason."""
 
@@ -65,15 +86,19 @@ class NotFound(LookupError):
 
 def limits_of(sizes: Sizes) -> Limits:
     """The twin's sizes as the engine's limits."""
-    return Limits(**sizes._asdict(), workflows_max=64, extras_max=64)
+    known = {name: value for name, value in sizes._asdict().items() if name in Limits._fields}
+    return Limits(**known, workflows_max=64)
 
 
 class EngineDriver:
     """A runner, with queries answered in plain values."""
 
-    def __init__(self, sizes: Sizes | None = None, *, risk: bool = True) -> None:
+    def __init__(
+        self, sizes: Sizes | None = None, *, risk: bool = True, runner: Runner | None = None
+    ) -> None:
+        """``runner``: over a state that is there already; else a new one."""
         self.sizes = sizes or Sizes()
-        self.runner = Runner(limits_of(self.sizes), ID_KEY, risk=risk)
+        self.runner = runner or Runner(limits_of(self.sizes), ID_KEY, risk=risk)
         self._request_id = 0
 
     def apply(self, commands: Sequence[Command]) -> list[Event]:
@@ -203,6 +228,32 @@ class EngineDriver:
             for row in replies
             if row["count"]
         ]
+
+    def statistics(self, instrument: int) -> Statistics:
+        """What QUERY_STATS says."""
+        row = self.query(messages.QUERY_STATS, instrument=instrument).view(STATS_REPLY)[0]
+        day = [int(row[f"day_{name}"]) for name in _OF_A_DAY]
+        total = [int(row[name]) for name in ("volume", "notional", "trades")]
+        return Statistics(int(row["day"]), *day, *total)
+
+    def limits(self, account: int, instrument: int = 0) -> dict[str, int]:
+        """What QUERY_LIMITS says that is not 0; LookupError where there are no limits."""
+        replies = self.query(messages.QUERY_LIMITS, account=account, instrument=instrument)
+        row = replies.view(LIMITS_REPLY)[0]
+        if not row["count"]:
+            raise NotFound(Reason(int(row["reason"])).name)
+        names = [name for name in LIMITS_REPLY.names or () if name not in _OF_ANY_REPLY]
+        return {name: int(row[name]) for name in names if row[name]}
+
+    def test_order(self, command: PlaceOrder) -> tuple[str, dict[str, int]]:
+        """What QUERY_TEST_ORDER says of an order: the reason, and the numbers that are not 0."""
+        slots = bytearray(slots_of(command))
+        slots[messages.KIND_AT] = messages.QUERY_TEST_ORDER
+        (row,) = self.runner.query(bytes(slots)).view(TEST_REPLY)
+        assert int(row["flags"]) == 1
+        reason = Reason(int(row["reason"]))
+        names = ("limit", "value", "price", "stop_price", "hold")
+        return reason.name if reason else "", {name: int(row[name]) for name in names if row[name]}
 
     def _one_order(self, replies: "np.ndarray[Any, Any]") -> OrderRow:
         assert len(replies) == 1

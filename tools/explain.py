@@ -4,20 +4,23 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from adapters.instruments import Instrument
-from core.messages import BUY, MARKET, STATUS_CANCELED, STATUS_EXPIRED, STATUS_FILLED
+from core.messages import (
+    BUY,
+    STATUS_CANCELED,
+    STATUS_EXPIRED,
+    STATUS_FILLED,
+    STATUS_PENDING,
+    STATUS_ROUTED,
+)
 from core.reasons import TEXT, Reason
 from replay.explain import Explanation
 from replay.steps import Step
-from tools.terms import ORDER_TYPES, SIDES, TIMES_IN_FORCE, Terms, order_fields, time_text
+from tools.terms import Terms, order_fields, time_text
+from tools.words import MONEY_COMMANDS, command_text, event_text, reason_text
 
 Row = dict[str, Any]
 
 QUEUE_STEPS_TOLD: Final = 3  # Of a run of steps that only move the queue.
-AVAILABLE: Final = (Reason.INSUFFICIENT_FUNDS, Reason.INSUFFICIENT_POSITION)
-AT_LEAST: Final = (Reason.QTY_TOO_SMALL, Reason.NOTIONAL_TOO_SMALL)
-PRICES: Final = (Reason.PRICE_OUT_OF_BAND,)
-QUANTITIES: Final = (Reason.QTY_TOO_SMALL, Reason.QTY_TOO_LARGE, Reason.TOO_LATE)
-MONEY_COMMANDS: Final = ("DEPOSIT", "WITHDRAW")
 
 
 class Told(NamedTuple):
@@ -69,9 +72,15 @@ def verdict(terms: Terms, found: Explanation) -> str:
     done = f"; {instrument.qty_text(order['cum'])} was filled{average}" if order["cum"] else ""
     if status == STATUS_EXPIRED:
         return f"expired: {_expired(instrument, order)}{done}"
+    if status == STATUS_PENDING:
+        return f"waiting: {_waiting(instrument, order)}"
+    if status == STATUS_ROUTED:
+        return "asked for outside, not acknowledged yet"
     if status == STATUS_CANCELED:
         return f"canceled at sequence {found.ended_at}: {_canceled(order)}{done}"
-    words = f"resting: {_resting(instrument, order)}"
+    words = "open outside"
+    if order["queue"]:
+        words = f"resting: {_resting(instrument, order)}"
     if order["cum"]:
         of = f"{instrument.qty_text(order['cum'])} of {instrument.qty_text(total)}"
         return f"partly filled, {of}{average}; {words}"
@@ -79,17 +88,26 @@ def verdict(terms: Terms, found: Explanation) -> str:
 
 
 def _expired(instrument: Instrument, order: Row) -> str:
-    best, cum = order["best_other"], order["cum"]
+    best, cum, reason = order["best_other"], order["cum"], order["end_reason"]
+    if reason not in (Reason.MARKET_REMAINDER, Reason.IOC_REMAINDER):
+        return TEXT.get(reason, f"reason {reason}")
     side = "ask" if order["side"] == BUY else "bid"
-    if order["order_type"] == MARKET:
+    if reason == Reason.MARKET_REMAINDER:
         if best is None:
             return f"market order, there are no {side}s left"
+        if order.get("protection_price"):
+            return f"market order, the best {side} is beyond its protection price"
         return "market order, the cash of the account pays for no more"
     near = "at or below" if order["side"] == BUY else "at or above"
     if cum:
         limit = instrument.price_text(order["price"])
         return f"IOC, the book had only {instrument.qty_text(cum)} {near} the limit {limit}"
     return f"IOC, {_out_of_reach(instrument, order)}"
+
+
+def _waiting(instrument: Instrument, order: Row) -> str:
+    where = "or above" if order["side"] == BUY else "or below"
+    return f"a trade at {where} {instrument.price_text(order['stop_price'])} triggers it"
 
 
 def _out_of_reach(instrument: Instrument, order: Row) -> str:
@@ -125,40 +143,6 @@ def _queue_text(instrument: Instrument, order: Row) -> str:
     return f"{ahead}, {away} behind the best price ({better} level{'s' if better > 1 else ''})"
 
 
-def reason_text(terms: Terms, event: Row, command: Row) -> str:
-    """A reason with the limit and the value that broke it."""
-    number = event["reason"]
-    words = TEXT.get(number, f"reason {number}")
-    limit, value = event.get("limit", 0), event.get("value", 0)
-    if not (limit or value):
-        return words
-    low, high = _shown(terms, event, command, limit), _shown(terms, event, command, value)
-    if number in AVAILABLE:
-        return f"{words}: {low} available, {high} needed"
-    if number == Reason.TOO_LATE:
-        return f"{words}: {low} filled, {high} asked"
-    if number == Reason.CAPACITY:
-        return f"{words}: it has {limit} rows, {value} are used"
-    most = "at least" if number in AT_LEAST else "at most"
-    return f"{words}: {most} {low}" + (f", got {high}" if value else "")
-
-
-def _shown(terms: Terms, event: Row, command: Row, amount: int) -> str:
-    number = event["reason"]
-    if command["kind"] in MONEY_COMMANDS:
-        asset = terms.assets.get(event["instrument"])
-        return f"{asset.text(amount)} {asset.name}" if asset else str(amount)
-    instrument = terms.instruments.get(event["instrument"])
-    if instrument is None:
-        return str(amount)
-    if number in PRICES:
-        return instrument.price_text(amount)
-    if number in QUANTITIES:
-        return instrument.qty_text(amount)
-    asset = instrument.base if number == Reason.INSUFFICIENT_POSITION else instrument.quote
-    return f"{asset.text(amount)} {asset.name}"
-
-
 # Steps.
 
 
@@ -175,7 +159,7 @@ def _step(terms: Terms, step: Step) -> Row:
             "kind": command["kind"],
             "account": terms.account(command["account"]),
             "client_order_id": command.get("client_order_id", ""),
-            "text": _command_text(terms, instrument, command),
+            "text": command_text(terms, instrument, command),
         },
         "events": [_event(terms, instrument, event, command) for event in step.events],
         "after": _after(terms, order) if order else None,
@@ -205,38 +189,6 @@ def _after(terms: Terms, order: Row) -> Row:
     return after
 
 
-def _command_text(terms: Terms, instrument: Instrument | None, command: Row) -> str:
-    kind = command["kind"]
-    words = []
-    if kind == "PLACE_ORDER":
-        words = [SIDES.get(command["side"], "?"), _qty(instrument, command["qty"])]
-        words += [ORDER_TYPES.get(command["order_type"], str(command["order_type"]))]
-        words += [TIMES_IN_FORCE.get(command["time_in_force"], str(command["time_in_force"]))]
-        words += [f"at {_price(instrument, command['price'])}"] if command["price"] else []
-        words += [instrument.symbol] if instrument else []
-    elif kind in MONEY_COMMANDS:
-        asset = terms.assets.get(command["asset"])
-        words = [f"{asset.text(command['amount'])} {asset.name}" if asset else "unknown asset"]
-    elif kind == "REPLACE_ORDER":
-        words += [f"price {_price(instrument, command['price'])}"] if command["price"] else []
-        basis = "open" if command["qty_basis"] else "total"
-        words += [f"qty {_qty(instrument, command['qty'])} {basis}"] if command["qty"] else []
-    elif kind == "REDUCE_ORDER":
-        words += [f"by {_qty(instrument, command['qty'])}"]
-    original = command.get("original_client_order_id", "")
-    if kind in ("CANCEL_ORDER", "REPLACE_ORDER", "REDUCE_ORDER"):
-        words.insert(0, original or str(command["order_id"]))
-    return " ".join(words)
-
-
-def _price(instrument: Instrument | None, ticks: int) -> str:
-    return instrument.price_text(ticks) if instrument else f"{ticks} ticks"
-
-
-def _qty(instrument: Instrument | None, lots: int) -> str:
-    return instrument.qty_text(lots) if instrument else f"{lots} lots"
-
-
 def _event(terms: Terms, instrument: Instrument | None, event: Row, command: Row) -> Row:
     """An event with its amounts as text, and in words."""
     row: Row = {
@@ -261,36 +213,8 @@ def _event(terms: Terms, instrument: Instrument | None, event: Row, command: Row
         row["fee"] = f"{instrument.quote.text(event['fee'])} {instrument.quote.name}"
         row["other_order_id"] = event["other_order_id"]
         row["other_account"] = terms.account(event["other_account"])
-    row["text"] = _event_text(row, event)
+    row["text"] = event_text(row, event)
     return row
-
-
-def _event_text(row: Row, event: Row) -> str:
-    kind = row["kind"]
-    if "reason_text" in row and kind.endswith("REJECTED"):
-        return f"rejected: {row['reason_text']}"
-    if kind == "FILL":
-        role = "maker" if "maker" in row["flags"] else "taker"
-        return (
-            f"filled {row['qty']} at {row['price']} as {role}, fee {row['fee']}, against order "
-            f"{row['other_order_id']} of {row['other_account']}"
-        )
-    if kind in ("ORDER_CANCELED", "ORDER_EXPIRED"):
-        return f"{kind[6:].lower()} {row['qty']}: {row['reason_text']}"
-    if kind == "ORDER_REPLACED":
-        kept = "kept" if "priority_kept" in row["flags"] else "lost"
-        return f"replaced: {row['qty']} at {row['price']}, {row['leaves']} open, priority {kept}"
-    if kind == "ORDER_REDUCED":
-        return f"reduced by {row['qty']} to {row['leaves']} open"
-    plain = {
-        "ORDER_ACCEPTED": "accepted: {qty} at {price}",
-        "ORDER_RESTED": "rests: {qty} at {price}",
-        "REPLACED_FROM": "was: {qty} at {price}",
-        "CANCEL_ACCEPTED": "cancel accepted",
-        "ORDER_REPEATED": "the same id and payload again: nothing was done",
-    }
-    words = plain.get(kind, str(kind).lower().replace("_", " "))
-    return words.format_map({**event, **row})
 
 
 # Text.
@@ -318,7 +242,7 @@ def _lines(fields: Row) -> Iterator[str]:
         run = []
         if step is not None:
             yield from _step_lines(step)
-    if order and order["status"] == "open":
+    if order and order["status"] in ("open", "pending", "routed"):
         yield f"{'now':>12}  {_after_text(fields['now'])}"
     yield f"looked up to sequence {fields['sequence']:,}"
 

@@ -13,7 +13,7 @@ from adapters.http.market import instrument_named
 from adapters.http.orders import show_order
 from adapters.http.problems import Fault, Problem
 from adapters.http.replies import answer, exchange_of, listing, parameters, whole
-from adapters.instruments import Instruments
+from adapters.instruments import Instrument, Instruments
 from core import messages
 from core.constants import OPEN_ORDERS_PAGE_MAX, ORDER_SLOT_BITS, SEQUENCE_MAX
 from core.reasons import Reason
@@ -175,6 +175,17 @@ def _positions(rows: list[Any], reference: Instruments) -> list[dict[str, Any]]:
                 "bought_qty": instrument.qty_text(int(row["bought"])),
                 "sold_qty": instrument.qty_text(int(row["sold"])),
                 "asset": quote.name,
+                **_debts(row, instrument),
             }
         )
     return items
+
+
+def _debts(row: Any, instrument: Instrument) -> dict[str, str]:
+    """What executions outside took and the account had not; nothing where there is none."""
+    found = {}
+    if row["debt"]:
+        found["debt"] = instrument.quote.text(int(row["debt"]))
+    if row["debt_base"] and instrument.base is not None:
+        found["debt_base"] = instrument.base.text(int(row["debt_base"]))
+    return found

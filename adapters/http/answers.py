@@ -1,17 +1,18 @@
 """Orders as the API shows them, out of the events of an answer or out of a reply (api.md §C.2)."""
 
+import time
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from adapters.http.problems import Fault, Problem
 from adapters.http.records import Event, OrderRow, padded
+from adapters.http.special import FLAGS, MODES, NOTHING, STOPS
 from adapters.http.terms import SIDE_NAMES, TIF_NAMES, TYPE_NAMES, PlaceTerms
 from adapters.instruments import Instrument, Instruments
 from core import messages
 from core.constants import FILLS_ANSWERED_MAX, ORDER_SLOT_BITS
-from core.reasons import CANCEL_REASON_FIRST, EXPIRY_REASON_FIRST, TEXT, Reason
+from core.reasons import CANCEL_REASON_FIRST, EXPIRY_REASON_FIRST, Reason
 
 STATUS_NAMES: Final = {
     messages.STATUS_OPEN: "open",
@@ -19,7 +20,12 @@ STATUS_NAMES: Final = {
     messages.STATUS_CANCELED: "canceled",
     messages.STATUS_EXPIRED: "expired",
     messages.STATUS_REJECTED: "rejected",
+    messages.STATUS_PENDING: "pending",
+    messages.STATUS_ROUTED: "routed",
 }
+LIVES: Final = (messages.STATUS_OPEN, messages.STATUS_PENDING, messages.STATUS_ROUTED)
+MODE_NAMES: Final = {number: name for name, number in MODES.items()}
+CLEARING_LATE_NS: Final = 10_000_000_000
 REPLAYED: Final = {"Idempotency-Replayed": "true"}
 _ENDS: Final = {
     messages.ORDER_EXPIRED: messages.STATUS_EXPIRED,
@@ -49,6 +55,16 @@ class OrderView(NamedTuple):
     created_ns: int | None
     updated_ns: int | None
     sequence: int
+    # Terms that most orders do not have, and that only rows and the order's own beginning tell.
+    self_trade: int = 0
+    order_flags: int = 0
+    expire_ns: int = 0
+    display_qty: int = 0
+    stop_price: int = 0
+
+
+_SPECIAL_AT: Final = OrderView._fields.index("self_trade")
+_PLAIN: Final = tuple(OrderView._field_defaults.values())
 
 
 def of_row(row: OrderRow) -> OrderView:
@@ -73,6 +89,11 @@ def of_row(row: OrderRow) -> OrderView:
         created_ns=row.created_ns,
         updated_ns=row.updated_ns,
         sequence=row.sequence,
+        self_trade=row.self_trade,
+        order_flags=row.order_flags,
+        expire_ns=row.expire_ns,
+        display_qty=row.display_qty,
+        stop_price=row.stop_price,
     )
 
 
@@ -117,22 +138,31 @@ def of_event(event: Event) -> OrderView:
 def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
     """The new order out of all events of its own PLACE_ORDER; ``fees`` over all its fills."""
     accepted = events[0]
-    leaves, cum, cum_notional, hold = accepted.leaves, 0, 0, accepted.cum
+    more = terms.more or NOTHING
+    qty, leaves, cum, cum_notional, hold = terms.qty, accepted.leaves, 0, 0, accepted.cum
     last_price: int | None = None
-    status, reason = messages.STATUS_OPEN, 0
+    status = messages.STATUS_PENDING if terms.order_type in STOPS else messages.STATUS_OPEN
+    reason, mode = 0, accepted.cum_notional >> 16 & 255
     for event in events[1:]:
         if event.order_id != accepted.order_id:
+            continue
+        if event.kind == messages.ORDER_ROUTE_REQUESTED:
+            status = messages.STATUS_ROUTED
             continue
         leaves, cum, cum_notional = event.leaves, event.cum, event.cum_notional
         if event.kind == messages.FILL:
             last_price = event.price
         elif event.kind == messages.ORDER_RESTED:
             hold = event.fee
+        elif event.kind == messages.ORDER_REDUCED:
+            qty -= event.qty
         elif event.kind in _ENDS:
             leaves, status, reason = 0, _ENDS[event.kind], event.reason
+            if reason == Reason.STP and mode == messages.STP_DECREMENT:
+                qty -= event.qty
     if leaves == 0:
         hold = 0
-        status = messages.STATUS_FILLED if status == messages.STATUS_OPEN else status
+        status = messages.STATUS_FILLED if status in LIVES else status
     return OrderView(
         order_id=accepted.order_id,
         client_order_id=terms.client_order_id,
@@ -140,8 +170,8 @@ def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
         side=terms.side,
         order_type=terms.order_type,
         time_in_force=terms.time_in_force,
-        price=terms.price,
-        qty=terms.qty,
+        price=accepted.price,
+        qty=qty,
         leaves=leaves,
         cum=cum,
         cum_notional=cum_notional,
@@ -153,6 +183,11 @@ def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
         created_ns=accepted.timestamp_ns,
         updated_ns=accepted.timestamp_ns,
         sequence=accepted.sequence,
+        self_trade=mode,
+        order_flags=more.flags,
+        expire_ns=more.expire_ns,
+        display_qty=more.display_qty if status in LIVES and more.display_qty < terms.qty else 0,
+        stop_price=more.stop_price,
     )
 
 
@@ -168,7 +203,7 @@ def order_json(view: OrderView, reference: Instruments) -> dict[str, Any]:
         status = "partially_filled"
     word = Reason(view.reason).word if view.reason else None
     rejected, expired = status == "rejected", status == "expired"
-    return {
+    shown = {
         "order_id": str(view.order_id),
         "client_order_id": view.client_order_id or None,
         "instrument": instrument.symbol,
@@ -194,6 +229,44 @@ def order_json(view: OrderView, reference: Instruments) -> dict[str, Any]:
         "updated_ts": _micros(view.updated_ns),
         "seq": view.sequence,
     }
+    if view[_SPECIAL_AT:] != _PLAIN:
+        shown.update(_special_json(view, instrument))
+    if status == "filled" and (instrument.is_binary or instrument.clearing_ns):
+        shown["settled"] = _is_settled(view, instrument, reference)
+    return shown
+
+
+def _is_settled(view: OrderView, instrument: Instrument, reference: Instruments) -> bool:
+    """Has what a filled order traded been paid (decision 30)?
+
+    Where no clearing was seen since this process began, the clock says it: the core clears when a
+    period is over, whether anybody asks or not.
+    """
+    if instrument.is_binary:
+        return instrument.phase == "settled"
+    filled_ns = view.updated_ns or 0
+    cleared_ns = reference.cleared_ns.get(instrument.id)
+    if cleared_ns is not None and filled_ns < cleared_ns:
+        return True
+    period = instrument.clearing_ns
+    return time.time_ns() > (filled_ns // period + 1) * period + CLEARING_LATE_NS
+
+
+def _special_json(view: OrderView, instrument: Instrument) -> dict[str, Any]:
+    """The terms that an order has besides; what it does not have is left out."""
+    flags = view.order_flags
+    found: dict[str, Any] = {name: True for name, bit in FLAGS.items() if flags & bit}
+    if flags & messages.TRIGGERED:
+        found["triggered"] = True
+    if view.self_trade:
+        found["stp"] = MODE_NAMES.get(view.self_trade)
+    if view.expire_ns:
+        found["expire_ts"] = view.expire_ns // 1_000
+    if view.display_qty:
+        found["display_qty"] = instrument.qty_text(view.display_qty)
+    if view.stop_price:
+        found["stop_price"] = instrument.price_text(view.stop_price)
+    return found
 
 
 def _rejected_json(view: OrderView) -> dict[str, Any]:
@@ -223,11 +296,10 @@ def resting_json(placed: PlaceTerms, event: Event, durability: str) -> str | Non
     instrument, client_order_id = placed.instrument, placed.client_order_id
     if event.leaves == 0 or '"' in client_order_id or "\\" in client_order_id:
         return None
+    if placed.more is not None or event.cum_notional >> 16:  # Its account prevents self-trades.
+        return None
     quote, sequence, hold = instrument.quote, event.sequence, event.cum
-    if placed.side == messages.SELL:
-        asset, hold = instrument.base, event.leaves * instrument.base_per_lot if hold else 0
-    else:
-        asset = quote
+    asset = instrument.hold_asset(placed.side)
     micros, price = event.timestamp_ns // 1_000, placed.price
     price_text = f'"{instrument.price_text(price)}"' if price else "null"
     return (
@@ -274,55 +346,9 @@ def fills_json(events: list[Event], order_id: int, instrument: Instrument) -> li
     return fills
 
 
-def rejected(event: Event, reference: Instruments, durability: str) -> Problem:
-    """Problem of a journaled ORDER_REJECTED, or of a reject that is answered again.
-
-    Also of a COMMAND_REJECTED of a cancel or replace, whose order id is the target's.
-    """
-    reason = Reason(event.reason)
-    extra: dict[str, Any] = {
-        "order_id": str(event.order_id) if event.order_id else None,
-        "client_order_id": padded(event.client_order_id) or None,
-        "durability": durability,
-    }
-    if reason == Reason.DUPLICATE_CLIENT_ID:
-        detail = "the client order id was used with another payload; the first one stands"
-        pointer = Fault("/client_order_id", "duplicate_client_id", detail)
-        return Problem("idempotency_mismatch", detail, errors=[pointer], extra=extra)
-    extra["reject_reason"] = reason.word
-    detail = TEXT[reason]
-    instrument = reference.by_id.get(event.instrument)
-    if event.kind != messages.ORDER_REPEATED and instrument is not None:
-        bounds = _bounds(reason, event, instrument)
-        if bounds:
-            extra["limit"], extra["value"] = bounds
-            detail = f"{detail}: limit {bounds[0]}, got {bounds[1]}"
-    return Problem("order_rejected", detail, extra=extra)
-
-
-def _bounds(reason: Reason, event: Event, instrument: Instrument) -> tuple[str, str] | None:
-    limit, value = event.cum, event.cum_notional
-    if reason in (Reason.QTY_TOO_SMALL, Reason.QTY_TOO_LARGE):
-        return instrument.qty_text(limit), instrument.qty_text(value)
-    if reason == Reason.PRICE_OUT_OF_BAND:
-        return instrument.price_text(limit), instrument.price_text(value)
-    if reason in (Reason.NOTIONAL_TOO_SMALL, Reason.NOTIONAL_TOO_LARGE) and value:
-        return instrument.quote.text(limit), instrument.quote.text(value)
-    if reason == Reason.INSUFFICIENT_FUNDS:
-        return instrument.quote.text(limit), instrument.quote.text(value)
-    if reason == Reason.INSUFFICIENT_POSITION:
-        return instrument.base.text(limit), instrument.base.text(value)
-    return None
-
-
 def _reserved(view: OrderView, instrument: Instrument) -> dict[str, str | None]:
-    if view.side == messages.SELL:
-        asset = instrument.base
-        # The hold of a sell is its open lots; without risk checks nothing is held.
-        amount = view.leaves * instrument.base_per_lot if view.hold else view.hold
-    else:
-        asset, amount = instrument.quote, view.hold
-    return {"asset": asset.name, "amount": None if amount is None else asset.text(amount)}
+    asset = instrument.hold_asset(view.side)
+    return {"asset": asset.name, "amount": None if view.hold is None else asset.text(view.hold)}
 
 
 def _price(instrument: Instrument, ticks: int | None) -> str | None:

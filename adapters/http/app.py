@@ -7,7 +7,22 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from adapters.http import account, admin, market, orders, place, problems, system
+from adapters.http import (
+    account,
+    admin,
+    admin_accounts,
+    admin_instruments,
+    admin_trades,
+    market,
+    money,
+    orders,
+    place,
+    problems,
+    system,
+    tickers,
+    transfers,
+    trial,
+)
 from adapters.http.body import BODY_BYTES_MAX
 from adapters.http.exchange import EXCHANGE, STAMP, Exchange
 from adapters.http.problems import REQUEST_ID, SEQ, Problem
@@ -25,6 +40,7 @@ def make_app(exchange: Exchange) -> web.Application:
     app[REGISTRY] = registry_of(exchange)
     _add_orders(app.router)
     _add_others(app.router)
+    _add_admin(app.router)
     return app
 
 
@@ -32,7 +48,9 @@ def _add_orders(router: web.UrlDispatcher) -> None:
     by_client = "/v1/orders/by-client-id/{cid:.+}"
     router.add_post("/v1/orders", place.place_order)
     router.add_get("/v1/orders", account.get_orders)
+    router.add_post("/v1/orders/test", trial.try_order)
     router.add_post("/v1/orders/cancel-all", orders.cancel_all)
+    router.add_post("/v1/orders/cancel-all-after", transfers.cancel_all_after)
     router.add_post(f"{by_client}/cancel", orders.cancel_order)
     router.add_get(by_client, orders.get_order)
     router.add_delete(by_client, orders.cancel_order)
@@ -51,22 +69,41 @@ def _add_others(router: web.UrlDispatcher) -> None:
     router.add_get("/v1/instruments", market.get_instruments)
     router.add_get("/v1/instruments/{symbol:.+}/book", market.get_book)
     router.add_get("/v1/instruments/{symbol:.+}/trades", market.get_trades)
+    router.add_get("/v1/instruments/{symbol:.+}/bbo", tickers.get_best)
+    router.add_get("/v1/tickers", tickers.get_tickers)
+    router.add_get("/v1/tickers/{symbol:.+}", tickers.get_ticker)
     router.add_get("/v1/instruments/{symbol:.+}", market.get_instrument)
     router.add_get("/v1/assets", market.get_assets)
     router.add_get("/v1/fees", market.get_fees)
     router.add_get("/v1/ping", system.get_ping)
     router.add_get("/v1/time", system.get_time)
     router.add_get("/v1/status", system.get_status)
-    router.add_post("/v1/admin/instruments", admin.create_instrument)
-    router.add_post("/v1/admin/assets", admin.create_asset)
-    router.add_post("/v1/admin/accounts", admin.create_account)
-    router.add_post("/v1/admin/accounts/{id}/deposit", admin.deposit)
-    router.add_post("/v1/admin/accounts/{id}/withdraw", admin.withdraw)
-    router.add_get("/v1/admin/state", admin.get_state)
-    router.add_get("/v1/admin/stages", admin.get_stages)
+    router.add_get("/v1/calculator/collateral", trial.get_collateral)
+    router.add_post("/v1/transfers", transfers.transfer)
     router.add_get("/healthz", system.get_health)
     router.add_get("/readyz", system.get_ready)
     router.add_get("/metrics", system.get_metrics)
+
+
+def _add_admin(router: web.UrlDispatcher) -> None:
+    account_path, instrument_path = "/v1/admin/accounts/{id}", "/v1/admin/instruments/{symbol:.+}"
+    router.add_post("/v1/admin/instruments", admin_instruments.create_instrument)
+    router.add_post(f"{instrument_path}/settle", admin_instruments.settle_instrument)
+    router.add_patch(instrument_path, admin_instruments.change_instrument)
+    router.add_post("/v1/admin/assets", admin.create_asset)
+    router.add_post("/v1/admin/accounts", admin.create_account)
+    router.add_patch(account_path, admin_accounts.change_account)
+    router.add_post(f"{account_path}/suspend", admin_accounts.change_account)
+    router.add_post(f"{account_path}/limits", admin_accounts.set_limits)
+    router.add_get(f"{account_path}/limits", admin_accounts.get_limits)
+    router.add_post(f"{account_path}/deposit", money.deposit)
+    router.add_post(f"{account_path}/withdraw", money.withdraw)
+    router.add_post("/v1/admin/kill-switch", admin_accounts.set_kill_switch)
+    router.add_post("/v1/admin/trades/{trade_id}/bust", admin_trades.bust_trade)
+    router.add_post("/v1/admin/trades/{trade_id}/correct", admin_trades.correct_trade)
+    router.add_post("/v1/admin/executions", admin_trades.record_execution)
+    router.add_get("/v1/admin/state", admin.get_state)
+    router.add_get("/v1/admin/stages", admin.get_stages)
 
 
 @web.middleware

@@ -3,7 +3,7 @@
 from typing import Final
 
 from adapters.http import records
-from adapters.http.answers import OrderView
+from adapters.http.answers import LIVES, OrderView
 from adapters.http.exchange import Exchange
 from adapters.http.problems import Problem
 from adapters.http.records import Event, padded
@@ -46,7 +46,7 @@ def of_life(events: list[Event]) -> OrderView | None:
     view = _begun(first)
     for event in events:
         view = _after(view, event)
-    if view.status == messages.STATUS_OPEN and view.leaves:
+    if view.status in LIVES and view.leaves:
         return None
     return view._replace(hold=0)
 
@@ -73,6 +73,8 @@ def _begun(first: Event) -> OrderView:
         created_ns=first.timestamp_ns,
         updated_ns=first.timestamp_ns,
         sequence=first.sequence,
+        self_trade=terms >> 16 & 255,
+        order_flags=terms >> 24 & 255,
     )
 
 
@@ -97,6 +99,8 @@ def _after(view: OrderView, event: Event) -> OrderView:
         )
     elif event.kind == messages.ORDER_REDUCED:
         view = view._replace(qty=view.qty - event.qty, leaves=event.leaves)
+    elif event.kind == messages.ORDER_TRIGGERED:
+        view = view._replace(order_flags=view.order_flags | messages.TRIGGERED)
     elif event.kind in _ENDS:
         view = view._replace(leaves=0, status=_ENDS[event.kind], reason=event.reason)
     else:

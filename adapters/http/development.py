@@ -11,6 +11,7 @@ from adapters.gateway import Answer, OutcomeUnknown
 from adapters.http import records
 from adapters.http.exchange import Exchange
 from adapters.http.problems import Problem
+from adapters.instruments import Instruments
 from adapters.units import split_decimal
 from core import messages
 from core.messages import AMOUNT_ITEM, NAME_REPLY, REPLY_BODY
@@ -18,6 +19,7 @@ from core.reasons import Reason
 
 ASSETS: Final = {"USD": 6, "BTC": 8, "ETH": 8}
 INSTRUMENTS: Final = (("BTC-USD", "0.01", "0.0001"), ("ETH-USD", "0.01", "0.001"))
+EVENT_CONTRACT: Final = "KXETHD-26DEC31-T4000"
 MAKER_PPM: Final = 200
 TAKER_PPM: Final = 500
 GRANTS: Final = {"USD": "1000000", "BTC": "100", "ETH": "1000"}
@@ -54,7 +56,27 @@ async def prepare(exchange: Exchange) -> None:
         }
         _created(await _command(exchange, records.create_instrument(first, {})), symbol)
         reference.stale = True
+    if EVENT_CONTRACT not in reference.by_symbol:
+        await _make_event_contract(exchange, reference)
+        reference.stale = True
     await exchange.instruments()
+
+
+async def _make_event_contract(exchange: Exchange, reference: Instruments) -> None:
+    """One BINARY: a lot pays 1.00 USD, or nothing."""
+    quote = reference.asset_by_name["USD"]
+    first: dict[str, int | bytes] = {
+        "symbol": EVENT_CONTRACT.encode(),
+        "instrument_type": messages.BINARY,
+        "matching": messages.MATCHED_HERE,
+        "tick": 1,
+        "tick_scale": 2,
+        "lot": 1,
+        "quote_asset": quote.id,
+        "payout": quote.amount("1"),
+    }
+    slots = records.create_instrument(first, {})
+    _created(await _command(exchange, slots), EVENT_CONTRACT)
 
 
 async def account_of(exchange: Exchange, name: str) -> int:

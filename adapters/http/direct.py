@@ -23,7 +23,7 @@ from aiohttp import web
 from adapters.gateway import Answer, Outcome
 from adapters.http import place, terms
 from adapters.http.auth import Trader
-from adapters.http.bodies import PlaceOrder
+from adapters.http.bodies import PlainOrder
 from adapters.http.exchange import Exchange, is_loopback
 from adapters.http.heads import HEAD_BYTES_MAX, Head, Heads
 from adapters.http.place import Begun
@@ -34,7 +34,7 @@ from adapters.stamps import Stamp
 HELD_BYTES_MAX: Final = 256 << 10  # Of requests behind the one that is under way.
 ROUTE: Final = "/v1/orders"
 
-_decoder: Final = msgspec.json.Decoder(PlaceOrder)
+_decoder: Final = msgspec.json.Decoder(PlainOrder)
 
 
 def plain_order(head: Head, body: bytes, exchange: Exchange) -> PlaceTerms | None:

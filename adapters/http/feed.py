@@ -8,7 +8,7 @@ restart of this process the last trades come from the event archive.
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,10 @@ KINDS: Final = frozenset(
         messages.ORDER_REJECTED,
         messages.ORDER_CANCELED,
         messages.ORDER_EXPIRED,
+        messages.TRADE_BUSTED,
+        messages.TRADE_CORRECTED,
+        messages.EXEC_RECORDED,
+        messages.CLEARED,
     }
 )
 
@@ -45,8 +49,19 @@ TRADE: Final = np.dtype(
 
 Rows = np.ndarray[Any, Any]
 
-_IS_REFERENCE: Final = np.zeros(256, np.bool_)
-_IS_REFERENCE[list(REFERENCE_EVENTS)] = True
+_IS_UNDOING: Final = np.zeros(256, np.bool_)
+_IS_UNDOING[[messages.TRADE_BUSTED, messages.TRADE_CORRECTED]] = True
+_IS_SELDOM: Final = _IS_UNDOING.copy()
+_IS_SELDOM[messages.EXEC_RECORDED] = True
+_IS_URGENT: Final = np.zeros(256, np.bool_)  # Not to be put by.
+_IS_URGENT[[*REFERENCE_EVENTS, messages.CLEARED]] = True
+
+
+class Undone(NamedTuple):
+    """What a trade that was busted is now: corrected to this, or nothing."""
+
+    price: int
+    qty: int
 
 
 class Trades:
@@ -81,6 +96,8 @@ class Feed:
         self._pending_events = 0
         self._newest = 0  # sequence << PLACE_BITS | index of the newest event seen.
         self._since: int | None = None
+        self._executed = 0  # Sequence of the newest execution of an outside venue.
+        self.undone: dict[str, Undone] = {}  # By trade id, the newest ones.
         self.kinds: Counter[int] = Counter()
         self.rejects: Counter[int] = Counter()
         self.cancels: Counter[int] = Counter()
@@ -90,8 +107,8 @@ class Feed:
 
     def take(self, batch: Rows) -> None:
         """One batch, in the order of the ring; it is kept, not copied."""
-        if _IS_REFERENCE[batch["kind"]].any():
-            self._reference.stale = True
+        if _IS_URGENT[batch["kind"]].any():
+            self._urgent(batch)
         self._pending.append(batch)
         self._pending_events += len(batch)
         if self._pending_events >= PENDING_EVENTS:
@@ -124,6 +141,10 @@ class Feed:
         kinds = events["kind"]
         self._count(events, kinds)
         takers = events[(kinds == messages.FILL) & (events["flags"] & messages.MAKER == 0)]
+        if _IS_SELDOM[kinds].any():
+            takers = self._seldom(events, takers)
+        if takers.size and self._executed >= takers["sequence"][0]:
+            takers = takers[takers["sequence"] != self._executed]
         if len(takers):
             self._trade(takers)
 
@@ -148,6 +169,31 @@ class Feed:
         self.flush()
         kept = self._trades.get(instrument)
         return kept.rows() if kept else np.zeros(0, TRADE)
+
+    def _urgent(self, batch: Rows) -> None:
+        """Reference data has changed, or the trades of an instrument were cleared."""
+        kinds = batch["kind"]
+        if np.isin(kinds, REFERENCE_EVENTS).any():
+            self._reference.stale = True
+        for event in batch[(kinds == messages.CLEARED) & (batch["leaves"] == 0)]:
+            self._reference.cleared_ns[int(event["instrument"])] = int(event["price"])
+
+    def _seldom(self, events: Rows, takers: Rows) -> Rows:
+        """Trades that were undone; ``takers`` without what was traded elsewhere."""
+        executions = events[events["kind"] == messages.EXEC_RECORDED]["sequence"]
+        if len(executions):
+            self._executed = int(executions[-1])
+            takers = takers[~np.isin(takers["sequence"], executions)]
+        ours = ~np.isin(events["sequence"], executions)
+        for event in events[_IS_UNDOING[events["kind"]] & ours]:
+            trade_id = messages.text(event["client_order_id"])
+            corrected = int(event["kind"]) == messages.TRADE_CORRECTED
+            now = (int(event["price"]), int(event["qty"])) if corrected else (0, 0)
+            self.undone.pop(trade_id, None)
+            self.undone[trade_id] = Undone(*now)
+            if len(self.undone) > TRADES_KEPT:
+                del self.undone[next(iter(self.undone))]
+        return takers
 
     def _count(self, events: Rows, kinds: Rows) -> None:
         _add(self.kinds, kinds)

@@ -1,13 +1,14 @@
 """Public market data: instruments, assets, fees, the book, recent trades."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from aiohttp import web
 
 from adapters.http import records
-from adapters.http.feed import TRADES_KEPT
+from adapters.http.feed import TRADES_KEPT, Undone
 from adapters.http.problems import Fault, Problem
 from adapters.http.replies import answer, exchange_of, listing, parameters, whole
 from adapters.instruments import Asset, Instrument, Instruments
@@ -36,7 +37,8 @@ def instrument_json(instrument: Instrument) -> dict[str, Any]:
         "symbol": instrument.symbol,
         "type": instrument.type,
         "status": instrument.phase,
-        "base": instrument.base.name,
+        "matching": instrument.matching,
+        "base": instrument.base_name,
         "quote": quote.name,
         "tick": instrument.price_text(1),
         "lot": instrument.qty_text(1),
@@ -44,11 +46,24 @@ def instrument_json(instrument: Instrument) -> dict[str, Any]:
         "qty_scale": instrument.lot_scale,
         "maker_ppm": instrument.maker_ppm,
         "taker_ppm": instrument.taker_ppm,
-        "qty_min": instrument.qty_text(instrument.qty_min) if instrument.qty_min else None,
-        "qty_max": instrument.qty_text(instrument.qty_max) if instrument.qty_max else None,
-        "notional_min": quote.text(instrument.notional_min) if instrument.notional_min else None,
-        "notional_max": quote.text(instrument.notional_max) if instrument.notional_max else None,
+        "qty_min": _or_none(instrument.qty_min, instrument.qty_text),
+        "qty_max": _or_none(instrument.qty_max, instrument.qty_text),
+        "notional_min": _or_none(instrument.notional_min, quote.text),
+        "notional_max": _or_none(instrument.notional_max, quote.text),
+        "price_min": _or_none(instrument.price_min, instrument.price_text),
+        "price_max": _or_none(instrument.price_max, instrument.price_text),
+        "band_ppm": instrument.band_ppm or None,
+        "reference_price": _or_none(instrument.reference_price, instrument.price_text),
+        "max_age_ms": instrument.max_age_ns // 1_000_000 or None,
+        "day_end_ms": instrument.day_end_ns // 1_000_000,
+        "short_ppm": instrument.short_ppm or None,
+        "clearing_ms": instrument.clearing_ns // 1_000_000 or None,
+        "payout": _or_none(instrument.payout, quote.text),
     }
+
+
+def _or_none(value: int, text: Callable[[int], str]) -> str | None:
+    return text(value) if value else None
 
 
 def asset_json(asset: Asset) -> dict[str, Any]:
@@ -172,21 +187,31 @@ async def get_trades(request: web.Request) -> web.Response:
     next_cursor = None
     if len(rows) > limit:
         next_cursor = f"{int(page[-1]['sequence'])}.{int(page[-1]['index'])}"
-    items = [_trade(row, instrument) for row in page]
+    undone = exchange.feed.undone
+    items = [_trade(row, instrument, undone) for row in page]
     content = listing(items, exchange.sequence, next_cursor)
     content["complete_from_seq"] = exchange.feed.since
     return answer(request, content)
 
 
-def _trade(row: Any, instrument: Instrument) -> dict[str, Any]:
+def _trade(row: Any, instrument: Instrument, undone: dict[str, Undone]) -> dict[str, Any]:
     sequence = int(row["sequence"])
+    trade_id = f"{sequence}.{int(row['index'])}"
+    now = undone.get(trade_id)
+    said: dict[str, Any] = {}
+    if now is not None and now.qty:
+        price, qty = instrument.price_text(now.price), instrument.qty_text(now.qty)
+        said = {"corrected": {"price": price, "qty": qty}}
+    elif now is not None:
+        said = {"busted": True}
     return {
-        "trade_id": f"{sequence}.{int(row['index'])}",
+        "trade_id": trade_id,
         "seq": sequence,
         "price": instrument.price_text(int(row["price"])),
         "qty": instrument.qty_text(int(row["qty"])),
         "side": "sell" if int(row["flags"]) & messages.SELL_SIDE else "buy",
         "ts": int(row["timestamp_ns"]) // 1_000,
+        **said,
     }
 
 

@@ -6,19 +6,26 @@ from urllib.parse import quote
 from aiohttp import web
 
 from adapters.gateway import Answer, OutcomeUnknown
-from adapters.http import answers, bodies, body, records, terms
+from adapters.http import answers, bodies, body, members, records, rejects, special, terms
 from adapters.http.answers import REPLAYED, OrderView
 from adapters.http.archived import archived
 from adapters.http.auth import Trader, trader
 from adapters.http.exchange import Exchange, outcome_unknown
 from adapters.http.lookup import Target, row_of, target_of
-from adapters.http.problems import Problem
+from adapters.http.problems import Faults, Problem
 from adapters.http.records import Event
 from adapters.http.replies import answer, exchange_of
+from adapters.units import shown
 from core import messages
-from core.reasons import Reason
+from core.reasons import TEXT, Reason
 
 LOOKUP: Final = "/v1/orders/by-client-id/"
+SESSION_MAX: Final = (1 << 32) - 1
+RESTRICTIONS: Final = {
+    "none": messages.RESTRICT_NONE,
+    "only_new": messages.RESTRICT_ONLY_NEW,
+    "only_partially_filled": messages.RESTRICT_ONLY_PARTIALLY_FILLED,
+}
 
 
 async def replace_order(request: web.Request) -> web.Response:
@@ -28,44 +35,50 @@ async def replace_order(request: web.Request) -> web.Response:
     target = target_of(request)
     change, faults = await body.read(request, bodies.ReplaceOrder)
     own_id = terms.client_id(change.client_order_id, faults, request.headers)
-    later = ("display_qty", "stop_price", "expire_ts", "post_only", "tag")
-    terms.not_built(change, faults, later)
-    terms.choice("resp", change.resp or "full", {"full": 0}, faults)
-    basis = terms.choice("qty_basis", change.qty_basis or "total", terms.BASES, faults)
+    terms.not_built(change, faults, ("expire_ts", "post_only", "tag"))
+    members.choice("resp", change.resp or "full", {"full": 0}, faults)
+    basis = members.choice("qty_basis", change.qty_basis or "total", terms.BASES, faults)
     expiry = terms.expire_after_ns(change.expire_after_ts, change.recv_window_ms, faults)
-    given = change.price is not None or change.qty is not None
-    if not given and not faults.items:
-        faults.add("/qty", "required", "a replace changes 'price' or 'qty' or both")
+    changes = (change.price, change.qty, change.display_qty, change.stop_price)
+    if changes == (None,) * len(changes) and not faults.items:
+        detail = "a replace changes 'price', 'qty', 'display_qty' or 'stop_price'"
+        faults.add("/qty", "required", detail)
     row = await row_of(exchange, who.account, target)
     instrument = (await exchange.instruments([row.instrument])).by_id[row.instrument]
-    price = 0 if change.price is None else terms.ticks("price", change.price, instrument, faults)
-    qty = terms.lots("qty", change.qty, instrument, faults)
+    price = members.ticks("price", change.price, instrument, faults)
+    qty = members.lots("qty", change.qty, instrument, faults)
+    display_qty = members.lots("display_qty", change.display_qty, instrument, faults)
+    stop_price = members.ticks("stop_price", change.stop_price, instrument, faults)
     faults.check()
     slots = records.targeted(
         messages.REPLACE_ORDER,
         target,
+        stop_price,
         account=who.account,
         client_order_id=own_id.encode("ascii"),
         qty_basis=basis,
         price=price,
         qty=qty,
+        display_qty=display_qty,
         expire_after_ns=expiry,
     )
     unknown = unknown_of(own_id or None, target)
-    answered = await _change(exchange, slots, unknown, (who.account, own_id))
+    answered = await ordered(exchange, slots, unknown, (who.account, own_id))
     events = records.events_of(answered.events)
     first = events[0]
     if first.kind == messages.COMMAND_REJECTED:
-        raise _command_rejected(first, exchange)
+        raise rejected(first, exchange)
     repeated = first.kind == messages.ORDER_REPEATED
     view = await as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
     fills = [] if repeated else answers.fills_json(events, first.order_id, instrument)
     content = content_of(exchange, view, fills)
     kept = first.flags & messages.PRIORITY_KEPT != 0
-    content["priority_kept"] = None if repeated else kept
+    content["priority_kept"] = None if repeated or is_asked(events) else kept
+    if is_asked(events):
+        content["routed"] = True
     if answered.truncated:
         content["fills_truncated"] = True
-    return answer(request, content, headers=_replayed(exchange, repeated))
+    return answer(request, content, headers=replayed(exchange, repeated))
 
 
 async def cancel_order(request: web.Request) -> web.Response:
@@ -75,8 +88,8 @@ async def cancel_order(request: web.Request) -> web.Response:
     target = target_of(request)
     cancel, faults = await body.read(request, bodies.CancelOrder, optional=True)
     own_id = terms.client_id(cancel.client_order_id, faults, request.headers)
-    none = {"none": messages.RESTRICT_NONE}
-    terms.choice("cancel_restriction", cancel.cancel_restriction or "none", none, faults)
+    only = cancel.cancel_restriction or "none"
+    restriction = members.choice("cancel_restriction", only, RESTRICTIONS, faults)
     expiry = terms.expire_after_ns(cancel.expire_after_ts, cancel.recv_window_ms, faults)
     faults.check()
     await exchange.instruments()  # Before the command: after it nothing may fail any more.
@@ -85,10 +98,11 @@ async def cancel_order(request: web.Request) -> web.Response:
         target,
         account=who.account,
         client_order_id=own_id.encode("ascii"),
+        restriction=restriction,
         expire_after_ns=expiry,
     )
     unknown = unknown_of(own_id or None, target)
-    answered = await _change(exchange, slots, unknown, (who.account, own_id))
+    answered = await ordered(exchange, slots, unknown, (who.account, own_id))
     events = records.events_of(answered.events)
     first = events[0]
     if first.kind == messages.COMMAND_REJECTED:
@@ -96,7 +110,9 @@ async def cancel_order(request: web.Request) -> web.Response:
     repeated = first.kind == messages.ORDER_REPEATED
     view = await as_it_is(exchange, who.account, first.order_id, _last_of(events, first.order_id))
     content = content_of(exchange, view, None)
-    return answer(request, content, headers=_replayed(exchange, repeated))
+    if is_asked(events):
+        content["routed"] = True
+    return answer(request, content, headers=replayed(exchange, repeated))
 
 
 async def cancel_all(request: web.Request) -> web.Response:
@@ -105,35 +121,38 @@ async def cancel_all(request: web.Request) -> web.Response:
     exchange = exchange_of(request)
     cancel, faults = await body.read(request, bodies.CancelAll, optional=True)
     own_id = terms.client_id(cancel.client_order_id, faults, request.headers)
-    terms.not_built(cancel, faults, ("tag", "session"))
+    tag = special.tag(cancel.tag, faults)
+    session = _session(cancel.session, faults)
     expiry = terms.expire_after_ns(cancel.expire_after_ts, cancel.recv_window_ms, faults)
     reference = await exchange.instruments()
     instrument = 0
     if cancel.instrument is not None:
         known = terms.known_instrument(cancel.instrument, faults, reference)
         instrument = known.id if known else 0
-    side = 0 if cancel.side is None else terms.choice("side", cancel.side, terms.SIDES, faults)
+    side = 0 if cancel.side is None else members.choice("side", cancel.side, terms.SIDES, faults)
     faults.check()
-    slot = records.command(
+    slots = records.command(
         messages.MASS_CANCEL,
+        *((records.MORE_TERMS.pack(tag=tag.encode("ascii")),) if tag else ()),
         account=who.account,
         instrument=instrument,
         client_order_id=own_id.encode("ascii"),
         side=side,
+        filter_session=session,
         expire_after_ns=expiry,
     )
     unknown = {"client_order_id": own_id or None, "lookup": "/v1/orders"}
-    answered = await _change(exchange, slot, unknown, (who.account, own_id))
-    first = records.events_of(answered.events[:1])[0]
+    answered = await ordered(exchange, slots, unknown, (who.account, own_id))
+    first = records.first_of(answered.events)
     if first.kind == messages.COMMAND_REJECTED:
-        raise _command_rejected(first, exchange)
+        raise rejected(first, exchange)
     repeated = first.kind == messages.COMMAND_REPEATED
     content = {
         "canceled": first.qty,
         "seq": first.sequence,
         "durability": exchange.durability,
     }
-    return answer(request, content, headers=_replayed(exchange, repeated))
+    return answer(request, content, headers=replayed(exchange, repeated))
 
 
 async def get_order(request: web.Request) -> web.Response:
@@ -166,9 +185,10 @@ async def show_order(
     return answer(request, content)
 
 
-async def _change(
+async def ordered(
     exchange: Exchange, slots: bytes, unknown: dict[str, Any], key: tuple[int, str]
 ) -> Answer:
+    """Send a command of a trader; ``key``: account and the id of the command, which may be ''."""
     try:
         return await exchange.command(slots, unknown, key if key[1] else None)
     except OutcomeUnknown:  # Sequenced, but what came of it is not known here.
@@ -206,10 +226,27 @@ def _last_of(events: list[Event], order_id: int) -> Event:
     return events[0]
 
 
-def _command_rejected(first: Event, exchange: Exchange) -> Problem:
+def is_asked(events: list[Event]) -> bool:
+    """Was the outside asked to do it?  Then it is not done yet."""
+    return any(event.kind == messages.ORDER_ROUTE_REQUESTED for event in events)
+
+
+def _session(value: str | None, faults: Faults) -> int:
+    """A session as the filter has it: its number in the low 32 bits, and never 0."""
+    if value is None or faults.at("/session"):
+        return 0
+    if value.isascii() and value.isdigit() and len(value) <= 10 and int(value) <= SESSION_MAX:
+        return SESSION_MAX + 1 | int(value)
+    detail = f"expected a session number up to {SESSION_MAX}, got {shown(value)}"
+    faults.add("/session", "invalid_value", detail)
+    return 0
+
+
+def rejected(first: Event, exchange: Exchange) -> Problem:
+    """Problem of a command of a trader that was rejected."""
     if first.reason == Reason.UNKNOWN_ORDER:
         return Problem("not_found", "no such order of this account")
-    return answers.rejected(first, exchange.reference, exchange.durability)
+    return rejects.rejected(first, exchange.reference, exchange.durability)
 
 
 async def _cancel_rejected(
@@ -224,28 +261,37 @@ async def _cancel_rejected(
                 return _cannot_cancel(exchange, old)
             if problem.status in (404, 410):
                 return problem
-    if first.reason != Reason.TOO_LATE:
-        return _command_rejected(first, exchange)
+    if first.reason not in (Reason.TOO_LATE, Reason.CANCEL_RESTRICTED):
+        return rejected(first, exchange)
     try:
         row = await row_of(exchange, who.account, first.order_id)
     except Problem:
         ids = {"order_id": str(first.order_id), "durability": exchange.durability}
-        extra = {**ids, "order_status": None}
-        return Problem("cannot_cancel", "the order has ended", extra=extra)
-    return _cannot_cancel(exchange, answers.of_row(row))
+        extra = {**ids, "order_status": None, "reject_reason": Reason(first.reason).word}
+        return Problem("cannot_cancel", TEXT[Reason(first.reason)], extra=extra)
+    return _cannot_cancel(exchange, answers.of_row(row), Reason(first.reason))
 
 
-def _cannot_cancel(exchange: Exchange, view: OrderView) -> Problem:
+def _cannot_cancel(
+    exchange: Exchange, view: OrderView, reason: Reason = Reason.TOO_LATE
+) -> Problem:
+    detail = "the order has ended"
+    if view.status in answers.LIVES:
+        detail = TEXT[reason]
+        if reason == Reason.TOO_LATE:
+            detail = "the outside was asked to cancel or replace it, and has not answered yet"
     extra = {
         "order_id": str(view.order_id),
+        "reject_reason": reason.word,
         "durability": exchange.durability,
         "order_status": answers.STATUS_NAMES.get(view.status),
         "order": answers.order_json(view, exchange.reference),
     }
-    return Problem("cannot_cancel", "the order has ended", extra=extra)
+    return Problem("cannot_cancel", detail, extra=extra)
 
 
-def _replayed(exchange: Exchange, repeated: bool) -> dict[str, str] | None:  # noqa: FBT001
+def replayed(exchange: Exchange, repeated: bool) -> dict[str, str] | None:  # noqa: FBT001
+    """The header of an answer to a repeat, which is counted."""
     if not repeated:
         return None
     exchange.metrics.replays += 1

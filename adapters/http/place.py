@@ -1,12 +1,13 @@
 """New orders: decode, translate, send, and the answer out of what came of it."""
 
+import contextlib
 import time
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from adapters.gateway import Answer, GatewayError, Outcome, OutcomeUnknown
-from adapters.http import answers, bodies, body, records, terms
+from adapters.http import answers, bodies, body, records, rejects, terms
 from adapters.http.answers import REPLAYED
 from adapters.http.archived import archived
 from adapters.http.auth import Trader, trader
@@ -50,7 +51,18 @@ async def place_order(request: web.Request) -> web.Response:
     content = accepted(exchange, placed, outcome)
     if content is None:
         return await _not_new(request, who, records.first_of(outcome.events))
+    if placed.order_type == messages.TRAILING_STOP or placed.time_in_force == messages.DAY:
+        await _complete(exchange, who, content)
     return answer(request, content, status=201)
+
+
+async def _complete(exchange: Exchange, who: Trader, content: dict[str, Any]) -> None:
+    """What the engine worked out and no event tells: a trailing stop's price, the end of a day."""
+    order = content["order"]
+    with contextlib.suppress(Problem):  # It is executed, whatever can be said of it.
+        view = answers.of_row(await row_of(exchange, who.account, int(order["order_id"])))
+        shown = answers.order_json(view, exchange.reference)
+        order.update({name: shown[name] for name in ("stop_price", "expire_ts") if name in shown})
 
 
 async def _begin(request: web.Request, exchange: Exchange) -> Begun:
@@ -78,7 +90,29 @@ def received(exchange: Exchange, placed: PlaceTerms) -> None:
 
 def place_slot(account: int, placed: PlaceTerms) -> bytes:
     """The command."""
-    return records.place(account, placed.instrument.id, placed.client_order_id, placed[2:])
+    more = placed.more
+    if more is None:
+        return records.place(account, placed.instrument.id, placed.client_order_id, placed[2:8])
+    first: dict[str, int | bytes] = {
+        "account": account,
+        "instrument": placed.instrument.id,
+        "client_order_id": placed.client_order_id.encode("ascii"),
+        "side": placed.side,
+        "order_type": placed.order_type,
+        "time_in_force": placed.time_in_force,
+        "price": placed.price,
+        "qty": placed.qty,
+        "expire_after_ns": placed.expire_after_ns,
+        "self_trade": more.self_trade,
+        "flags": more.flags,
+        "expire_ns": more.expire_ns,
+        "display_qty": more.display_qty,
+    }
+    if not more.has_slot_2:
+        return records.place_more(first, None)
+    names = ("stop_price", "trail", "min_qty", "max_cost", "protection_price", "oco")
+    second: dict[str, int | bytes] = {name: getattr(more, name) for name in names}
+    return records.place_more(first, {**second, "tag": more.tag.encode("ascii")})
 
 
 def resting(exchange: Exchange, placed: PlaceTerms, answered: Answer) -> tuple[str, int] | None:
@@ -111,11 +145,11 @@ async def _not_new(request: web.Request, who: Trader, first: Event) -> web.Respo
     exchange = exchange_of(request)
     reference = await exchange.instruments()
     if first.kind == messages.ORDER_REJECTED:
-        raise answers.rejected(first, reference, exchange.durability)
+        raise rejects.rejected(first, reference, exchange.durability)
     exchange.metrics.replays += 1
     if first.flags & messages.GONE:
         if 0 < first.reason < EXPIRY_REASON_FIRST:
-            problem = answers.rejected(first, reference, exchange.durability)
+            problem = rejects.rejected(first, reference, exchange.durability)
         else:
             problem = _gone(first, exchange)
             old = await archived(exchange, who.account, problem)

@@ -12,7 +12,7 @@ import numpy as np
 
 from core import messages
 from core.layout import offset_of
-from core.messages import COMMAND, EVENT, ORDER_REPLY, PLACE_SLOT_2, SCHEMA
+from core.messages import COMMAND, EVENT, KIND_AT, ORDER_REPLY, PLACE_SLOT_2, SCHEMA
 
 _CODES: Final = {"i8": "q", "i4": "i", "u4": "I", "u2": "H", "u1": "B"}
 
@@ -113,6 +113,7 @@ class OrderRow(NamedTuple):
     status: int
     order_flags: int
     client_order_id: bytes
+    stop_price: int
     reserved: bytes
 
 
@@ -131,12 +132,35 @@ _PACKERS: Final = {
     messages.CREATE_ASSET: Packer(messages.NEW_ASSET),
     messages.CREATE_INSTRUMENT: Packer(messages.NEW_INSTRUMENT),
     messages.CREATE_ACCOUNT: Packer(messages.NEW_ACCOUNT),
-    messages.DEPOSIT: Packer(messages.MONEY),
-    messages.WITHDRAW: Packer(messages.MONEY),
+    messages.UPDATE_INSTRUMENT: Packer(messages.CHANGED_INSTRUMENT),
+    messages.SET_LIMITS: Packer(messages.NEW_LIMITS),
+    **dict.fromkeys(
+        (messages.DEPOSIT, messages.WITHDRAW, messages.TRANSFER), Packer(messages.MONEY)
+    ),
+    **dict.fromkeys(
+        (
+            messages.SETTLE_INSTRUMENT,
+            messages.UPDATE_ACCOUNT,
+            messages.KILL_SWITCH,
+            messages.DEAD_MAN,
+        ),
+        Packer(messages.ADMIN),
+    ),
+    **dict.fromkeys((messages.BUST_TRADE, messages.CORRECT_TRADE), Packer(messages.TRADE)),
+    **dict.fromkeys(
+        range(messages.OUTSIDE_ACKNOWLEDGED, messages.OUTSIDE_SETTLED + 1),
+        Packer(messages.OUTSIDE),
+    ),
 }
 _QUERY: Final = Packer(messages.QUERY)
-_REFERENCE: Final = Packer(messages.REFERENCE)
-_INSTRUMENT_2: Final = Packer(messages.NEW_INSTRUMENT_SLOT_2)
+# The slots behind the first one.
+MORE_TERMS: Final = _SLOT_2
+REFERENCE: Final = Packer(messages.REFERENCE)
+INSTRUMENT_2: Final = Packer(messages.NEW_INSTRUMENT_SLOT_2)
+LIMITS_2: Final = Packer(messages.NEW_LIMITS_SLOT_2)
+TRADE_2: Final = Packer(messages.TRADE_SLOT_2)
+OUTSIDE_3: Final = Packer(messages.OUTSIDE_CORRECTION)
+TICK_TABLE: Final = struct.Struct(f"<{2 * messages.TICK_BANDS}q64x")  # ``start``, then ``step``.
 
 # Fields that ``place`` gives; the rest is zero.
 _PLACE: Final = struct.Struct("<28xII6xBBB3x36sBBBxqqq16x")
@@ -157,11 +181,22 @@ _PLACED: Final = {
 
 assert COMMAND.itemsize == _PLACE.size == 128
 assert {name: offset_of(messages.PLACE, name) for name in _PLACED} == _PLACED
+assert TICK_TABLE.size == messages.TICK_TABLE.itemsize
+assert offset_of(messages.TICK_TABLE, "step") == 8 * messages.TICK_BANDS
 
 
-def command(kind: int, **fields: int | bytes) -> bytes:
-    """A command of one slot; session, request id and gateway are the gateway's to fill."""
-    return _PACKERS[kind].pack(kind=kind, schema=SCHEMA, slots=1, **fields)
+def command(kind: int, *others: bytes, **fields: int | bytes) -> bytes:
+    """A command; session, request id and gateway are the gateway's to fill.
+
+    ``others``: the slots behind the first one, packed.
+    """
+    first = _PACKERS[kind].pack(kind=kind, schema=SCHEMA, slots=1 + len(others), **fields)
+    return b"".join((first, *others))
+
+
+def as_test(slots: bytes) -> bytes:
+    """QUERY_TEST_ORDER of a PLACE_ORDER."""
+    return slots[:KIND_AT] + bytes([messages.QUERY_TEST_ORDER]) + slots[KIND_AT + 1 :]
 
 
 def place(account: int, instrument: int, client_order_id: str, terms: Sequence[int]) -> bytes:
@@ -177,29 +212,33 @@ def place(account: int, instrument: int, client_order_id: str, terms: Sequence[i
     )
 
 
-def targeted(kind: int, target: int | str, **fields: int | bytes) -> bytes:
-    """A cancel or replace: of an order id in one slot, or of a client order id in two."""
-    packer = _PACKERS[kind]
+def place_more(first: dict[str, int | bytes], second: dict[str, int | bytes] | None) -> bytes:
+    """PLACE_ORDER with any terms, in one slot or two."""
+    others = () if second is None else (_SLOT_2.pack(**second),)
+    return command(messages.PLACE_ORDER, *others, **first)
+
+
+def targeted(kind: int, target: int | str, stop_price: int = 0, **fields: int | bytes) -> bytes:
+    """A cancel or replace: of an order id in one slot, or of a client order id in two; with a new
+    stop price always in two."""
+    more: dict[str, int | bytes] = {"stop_price": stop_price} if stop_price else {}
     if isinstance(target, int):
-        return packer.pack(kind=kind, schema=SCHEMA, slots=1, order_id=target, **fields)
-    first = packer.pack(kind=kind, schema=SCHEMA, slots=2, **fields)
-    return first + _SLOT_2.pack(original_client_order_id=target.encode("ascii"))
-
-
-def create_instrument(first: dict[str, int | bytes], second: dict[str, int | bytes]) -> bytes:
-    """CREATE_INSTRUMENT from the fields of its two slots."""
-    kind = messages.CREATE_INSTRUMENT
-    slot_1 = _PACKERS[kind].pack(kind=kind, schema=SCHEMA, slots=2, **first)
-    return slot_1 + _INSTRUMENT_2.pack(phase=messages.PHASE_OPEN, **second)
+        others = (_SLOT_2.pack(**more),) if more else ()
+        return command(kind, *others, order_id=target, **fields)
+    original = target.encode("ascii")
+    return command(kind, _SLOT_2.pack(original_client_order_id=original, **more), **fields)
 
 
 def money(kind: int, reference: bytes, **fields: int | bytes) -> bytes:
-    """DEPOSIT or WITHDRAW, with a payment reference unless it is empty."""
-    packer = _PACKERS[kind]
-    if not reference:
-        return packer.pack(kind=kind, schema=SCHEMA, slots=1, **fields)
-    first = packer.pack(kind=kind, schema=SCHEMA, slots=2, **fields)
-    return first + _REFERENCE.pack(reference=reference)
+    """DEPOSIT, WITHDRAW or TRANSFER, with a payment reference unless it is empty."""
+    others = (REFERENCE.pack(reference=reference),) if reference else ()
+    return command(kind, *others, **fields)
+
+
+def create_instrument(first: dict[str, int | bytes], second: dict[str, int | bytes]) -> bytes:
+    """CREATE_INSTRUMENT that is open, from the fields of its two slots."""
+    phase = {"phase": messages.PHASE_OPEN}
+    return command(messages.CREATE_INSTRUMENT, INSTRUMENT_2.pack(**{**phase, **second}), **first)
 
 
 def query(kind: int, **fields: int | bytes) -> bytes:

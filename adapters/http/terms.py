@@ -9,43 +9,27 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from adapters.http.bodies import Body, PlaceOrder
-from adapters.http.body import pointer
+from adapters.http.bodies import Body, PlaceOrder, PlainOrder
+from adapters.http.members import choice, lots, ticks
 from adapters.http.problems import Faults
+from adapters.http.special import PRICED, STOPPED, TIFS, TYPES, Kind, More, more_terms
 from adapters.instruments import Instrument, Instruments
 from adapters.units import INT64_MAX, UnitError, shown
 from core import messages
 from core.constants import MONEY_MAX
 
 SIDES: Final = {"buy": messages.BUY, "sell": messages.SELL}
-TYPES: Final = {"limit": messages.LIMIT, "market": messages.MARKET}
-TIFS: Final = {"gtc": messages.GTC, "ioc": messages.IOC}
+# What the direct way takes: one slot says all of it, and all of the answer is in its events.
+PLAIN_TYPES: Final = {"limit": messages.LIMIT, "market": messages.MARKET}
+PLAIN_TIFS: Final = {"gtc": messages.GTC, "ioc": messages.IOC, "fok": messages.FOK}
 BASES: Final = {"total": messages.QTY_TOTAL, "leaves": messages.QTY_LEAVES}
 SIDE_NAMES: Final = {number: name for name, number in SIDES.items()}
 TYPE_NAMES: Final = {number: name for name, number in TYPES.items()}
 TIF_NAMES: Final = {number: name for name, number in TIFS.items()}
-LATER: Final[dict[str, tuple[str, ...]]] = {
-    "type": ("stop", "stop_limit", "trailing_stop"),
-    "tif": ("fok", "gtd", "day"),
-    "stp": ("cancel_taker", "cancel_maker", "cancel_both", "decrement"),
-    "resp": ("ack", "result"),
-    "cancel_restriction": ("only_new", "only_partially_filled"),
-}
-LATER_FIELDS: Final = (
-    "post_only",
-    "reduce_only",
-    "expire_ts",
-    "display_qty",
-    "stop_price",
-    "max_cost",
-    "group",
-    "tag",
-)
 RECV_WINDOW_MS_MAX: Final = 86_400_000
 
 _PLAIN: Final = ("client_order_id", "instrument", "side", "type", "price", "qty", "tif")
-assert PlaceOrder.__struct_fields__[: len(_PLAIN)] == _PLAIN
-_NO_MORE: Final = (None,) * (len(PlaceOrder.__struct_fields__) - len(_PLAIN))
+assert PlainOrder.__struct_fields__ == _PLAIN
 _CLIENT_ORDER_ID: Final = re.compile(r"[\x21-\x7e]{1,36}")
 
 
@@ -60,32 +44,38 @@ class PlaceTerms(NamedTuple):
     price: int
     qty: int
     expire_after_ns: int
+    more: More | None = None  # A plain order has no more.
 
 
 def place_terms(
-    body: PlaceOrder, faults: Faults, headers: Mapping[str, str], instruments: Instruments
+    body: PlaceOrder,
+    faults: Faults,
+    headers: Mapping[str, str],
+    instruments: Instruments,
+    *,
+    is_test: bool = False,
 ) -> PlaceTerms:
-    """Terms of an order; raises the Problem that names every fault."""
-    client_order_id = client_id(body.client_order_id, faults, headers, required=True)
-    not_built(body, faults, LATER_FIELDS)
+    """Terms of an order; raises the Problem that names every fault.  A test needs no id."""
+    client_order_id = client_id(body.client_order_id, faults, headers, required=not is_test)
+    not_built(body, faults, ("group",))
     if "respond-async" in headers.get("Prefer", ""):
         faults.add("header:Prefer", "not_supported", "respond-async is not built yet")
     instrument = known_instrument(body.instrument, faults, instruments)
     side = choice("side", body.side, SIDES, faults)
     order_type = choice("type", body.type, TYPES, faults)
-    choice("stp", body.stp or "none", {"none": messages.STP_NONE}, faults)
+    if body.stop_price is not None:
+        order_type = STOPPED.get(order_type, order_type)
     choice("resp", body.resp or "full", {"full": 0}, faults)
     default_tif = "ioc" if order_type == messages.MARKET else "gtc"
     tif = choice("tif", body.tif or default_tif, TIFS, faults)
-    if order_type == messages.MARKET and tif == messages.GTC:
-        faults.add("/tif", "invalid_value", "a market order is 'ioc', got 'gtc'")
     price = _price(body.price, order_type, instrument, faults)
     qty = lots("qty", body.qty, instrument, faults, required=True)
     _check_notional(price, qty, instrument, faults)
+    more = more_terms(body, Kind(side, order_type, tif, qty), instrument, faults)
     expiry = expire_after_ns(body.expire_after_ts, body.recv_window_ms, faults)
     faults.check()
     assert instrument is not None
-    return PlaceTerms(client_order_id, instrument, side, order_type, tif, price, qty, expiry)
+    return PlaceTerms(client_order_id, instrument, side, order_type, tif, price, qty, expiry, more)
 
 
 def plain_terms(
@@ -93,13 +83,13 @@ def plain_terms(
 ) -> PlaceTerms | None:
     """Terms of an order about which there is nothing to say; None: ``place_terms`` may say more.
 
-    ``members`` are those of a PlaceOrder behind the client order id, in their order.
+    ``members`` are those of a PlainOrder behind the client order id, in their order.
     """
-    symbol, side_word, type_word, price_text, qty_text, tif_word = members[:6]
+    symbol, side_word, type_word, price_text, qty_text, tif_word = members
     instrument, side = instruments.by_symbol.get(symbol), SIDES.get(side_word)
-    order_type = TYPES.get(type_word)
+    order_type = PLAIN_TYPES.get(type_word)
     is_market = order_type == messages.MARKET
-    tif = TIFS.get(tif_word or ("ioc" if is_market else "gtc"))
+    tif = PLAIN_TIFS.get(tif_word or ("ioc" if is_market else "gtc"))
     if (
         client_order_id is None
         or instrument is None
@@ -108,8 +98,7 @@ def plain_terms(
         or tif is None
         or qty_text is None
         or (price_text is None) != is_market
-        or (is_market and tif == messages.GTC)
-        or members[6:] != _NO_MORE
+        or (is_market and tif != messages.IOC)
         or not is_client_id(client_order_id)
     ):
         return None
@@ -159,25 +148,6 @@ def not_built(body: Body, faults: Faults, names: tuple[str, ...]) -> None:
             faults.add(f"/{name}", "not_supported", f"{name} is not built yet, got {shown(value)}")
 
 
-def choice(name: str, value: str | None, words: Mapping[str, int], faults: Faults) -> int:
-    """The number of a word; 0 and a fault when it is none."""
-    where = f"/{name}"
-    if faults.at(where):
-        return 0
-    if value is None:
-        faults.add(where, "required", f"required: one of {', '.join(words)}")
-        return 0
-    number = words.get(value)
-    if number is not None:
-        return number
-    if value in LATER.get(name, ()):
-        faults.add(where, "not_supported", f"{name} {value!r} is not built yet")
-    else:
-        detail = f"expected one of {', '.join(words)}, got {shown(value)}"
-        faults.add(where, "invalid_value", detail)
-    return 0
-
-
 def known_instrument(
     symbol: str | None, faults: Faults, instruments: Instruments
 ) -> Instrument | None:
@@ -193,49 +163,19 @@ def known_instrument(
     return instrument
 
 
-def ticks(name: str, value: str, instrument: Instrument | None, faults: Faults) -> int:
-    """Ticks of a price; 0 and a fault when it is none.  Without instrument: nothing is checked."""
-    try:
-        return instrument.ticks(value) if instrument else 0
-    except UnitError as error:
-        faults.add(pointer(name), error.code, error.detail)
-        return 0
-
-
-def lots(
-    name: str,
-    value: str | None,
-    instrument: Instrument | None,
-    faults: Faults,
-    *,
-    required: bool = False,
-) -> int:
-    """Lots of a quantity; 0 when it is absent, 0 and a fault when it is none."""
-    if faults.at(pointer(name)):
-        return 0
-    if value is None:
-        if required:
-            faults.add(pointer(name), "required", "required: decimal text such as '0.25'")
-        return 0
-    try:
-        return instrument.lots(value) if instrument else 0
-    except UnitError as error:
-        faults.add(pointer(name), error.code, error.detail)
-        return 0
-
-
 def _price(
     value: str | None, order_type: int, instrument: Instrument | None, faults: Faults
 ) -> int:
     if faults.at("/price"):
         return 0
-    if order_type == messages.MARKET and value is not None:
-        faults.add("/price", "price_not_allowed", "a market order has no price")
+    if order_type not in (0, *PRICED) and value is not None:
+        faults.add("/price", "price_not_allowed", f"a {TYPE_NAMES[order_type]} order has no price")
         return 0
-    if order_type == messages.LIMIT and value is None:
-        faults.add("/price", "price_missing", "a limit order needs a price")
+    if order_type in PRICED and value is None:
+        detail = f"a {TYPE_NAMES[order_type]} order needs a price"
+        faults.add("/price", "price_missing", detail)
         return 0
-    return 0 if value is None else ticks("price", value, instrument, faults)
+    return ticks("price", value, instrument, faults)
 
 
 def _check_notional(price: int, qty: int, instrument: Instrument | None, faults: Faults) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 
 from core import memory
 from core.book.levels import find_page, next_level
-from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS
+from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, STOP_SIDES
 from core.jit import kernel
-from core.messages import BUY
-from core.rows import BOOKSIDE, LEVEL, PAGE, bookside_row, state_at
+from core.messages import BUY, MATCHED_OUTSIDE, STATUS_PENDING
+from core.records import BOOKSIDE, EXTRA, INSTRUMENT, LEVEL, PAGE
+from core.rows import bookside_row, state_at
 
 Array = np.ndarray[Any, Any]
 
@@ -18,7 +19,9 @@ def check(state: Any, orders: Array, cold: Array, open_slots: Array) -> None:
     """Levels, pages, trie and best of every bookside against the open orders themselves."""
     pages = state.rows("pages", PAGE, state["pages_used"] + 1)
     levels = memory.view(state["arena"], LEVEL, len(pages) * PAGE_LEVELS)
-    rests = {int(slot) for slot in open_slots}
+    instruments = state.rows("instruments", INSTRUMENT, state["instruments_used"] + 1)
+    outside = instruments["matching"] == MATCHED_OUTSIDE
+    rests = {int(slot) for slot in open_slots if not outside[int(cold[slot]["instrument"])]}
     seen: set[int] = set()
     for page in range(1, len(pages)):
         for place in range(PAGE_LEVELS):
@@ -41,23 +44,38 @@ def check_level(state: Any, orders: Array, cold: Array, page_key: int, unit: int
     bookside = page_key >> PAGE_INDEX_BITS
     index = page_key & ((1 << PAGE_INDEX_BITS) - 1)
     key = index << PAGE_BITS | unit & (PAGE_LEVELS - 1)
-    flip = int(state.rows("booksides", BOOKSIDE, bookside + 1)[bookside]["flip"])
+    flip = int(state.rows("booksides", BOOKSIDE, bookside + 1)[bookside]["flip"])  # Stops too.
     slots, before, at = [], unit, int(levels[unit]["next"])
     while at != unit:
         slot = (at - state["order_base"]) // 2
         order = orders[slot]
         assert int(order["prev"]) == before, f"order {slot} does not point back"
-        assert int(order["level"]) == unit and int(order["price"]) == key ^ flip
-        own = 2 * int(cold[slot]["instrument"]) + (int(cold[slot]["side"]) != BUY)
-        assert own == bookside, f"order {slot} rests on a foreign side"
-        assert 0 < int(order["shown"]) <= int(order["leaves"])
+        assert int(order["level"]) == unit
+        check_place(state, order, cold[slot], bookside, key ^ flip)
         slots.append(slot)
         assert len(slots) <= len(orders), "a level has a loop"
         before, at = at, int(order["next"])
     assert int(levels[unit]["prev"]) == before
     assert int(levels[unit]["orders"]) == len(slots)
     assert int(levels[unit]["shown"]) == sum(int(orders[slot]["shown"]) for slot in slots)
+    hidden = sum(int(orders[slot]["leaves"]) - int(orders[slot]["shown"]) for slot in slots)
+    assert int(levels[unit]["hidden"]) == (0 if bookside >= STOP_SIDES else hidden)
     return slots
+
+
+def check_place(state: Any, order: Any, row: Any, bookside: int, price: int) -> None:
+    """An order stands on its side at its price; a stop where it waits, showing nothing."""
+    waits = bookside >= STOP_SIDES
+    own = 2 * int(row["instrument"]) + ((int(row["side"]) != BUY) != waits)
+    assert own + STOP_SIDES * waits == bookside, "an order stands on a foreign side"
+    assert (int(row["status"]) == STATUS_PENDING) == waits
+    if waits:
+        extras = state.rows("extras", EXTRA, state["extras_used"] + 1)
+        assert int(extras[int(order["extra"])]["stop_price"]) == price
+        assert int(order["shown"]) == 0
+        return
+    assert int(order["price"]) == price
+    assert 0 < int(order["shown"]) <= int(order["leaves"])
 
 
 def check_sides(state: Any, pages: Array, levels: Array) -> None:
@@ -72,9 +90,12 @@ def check_sides(state: Any, pages: Array, levels: Array) -> None:
             if int(pages[page]["bitmap"]) >> place & 1:
                 filled.setdefault(bookside, []).append(index << PAGE_BITS | place)
     sides = state.rows("booksides", BOOKSIDE, 2 * (state["instruments_used"] + 1))
-    for bookside in range(2, len(sides)):
+    used = [*range(2, len(sides)), *range(STOP_SIDES + 2, STOP_SIDES + len(sides))]
+    every = state.rows("booksides", BOOKSIDE, STOP_SIDES + len(sides))
+    assert set(filled) <= set(used)
+    for bookside in used:
         keys = filled.get(bookside, [])
-        side = sides[bookside]
+        side = every[bookside]
         assert int(side["best_key"]) == max(keys, default=-1), f"best of bookside {bookside}"
         assert int(side["levels"]) == len(keys), f"levels of bookside {bookside}"
         assert levels_walked(state.address, bookside) == len(keys), "trie and pages differ"

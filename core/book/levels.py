@@ -10,10 +10,18 @@ is no longer so; it finds the next best page at any distance in at most 14 steps
 from typing import Final
 
 from core import table
-from core.constants import PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEVELS, PRICE_MAX, TRIE_TIERS
+from core.constants import (
+    PAGE_BITS,
+    PAGE_INDEX_BITS,
+    PAGE_LEVELS,
+    PRICE_MAX,
+    STOP_SIDES,
+    TRIE_TIERS,
+)
 from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
-from core.rows import UNIT_SHIFT, bookside_row, level_at, level_row, page_row
+from core.records import SPECIAL_LIMITS, UNIT_SHIFT
+from core.rows import account_row, bookside_row, level_at, level_row, limit_row, page_row
 
 TIER_SHIFT: Final = 58
 LEVEL_MASK: Final = PAGE_LEVELS - 1
@@ -70,6 +78,15 @@ def drop_refilled(state: Record) -> None:
         row.queued = 0
         state.queue_first += 1
         state.queue_count -= 1
+
+
+@kernel
+def is_full(state: Record) -> bool:
+    """Are all pages taken and none of them empty?  Looks, and changes nothing."""
+    for page in range(1, state.pages_used + 1):
+        if page_row(state, page).bitmap == 0:
+            return False
+    return state.pages_used == state.pages_max  # type: ignore[no-any-return]
 
 
 @kernel
@@ -167,8 +184,8 @@ def mark_taken(state: Record, bookside: int, key: int, unit: int, emptied: int) 
     again if it was that level."""
     page = unit >> PAGE_BITS
     row = page_row(state, page)
-    after = row.bitmap & ~(emptied << (unit & LEVEL_MASK))
-    row.bitmap = after
+    row.bitmap = row.bitmap & ~(emptied << (unit & LEVEL_MASK))
+    after = row.bitmap  # Read again: as plain Python the top bit is no sign before it is stored.
     side = bookside_row(state, bookside)
     side.levels -= emptied
     if after == 0:
@@ -257,6 +274,40 @@ def next_level(state: Record, bookside: int, key: int) -> int:
             page = find_page(state, bookside, index << PAGE_BITS)
             return (index << PAGE_BITS) | highest_bit(page_row(state, page).bitmap)
     return -1
+
+
+@kernel
+def close_level(state: Record, bookside: int, opener: int) -> None:
+    """A level is empty: it counts no longer against the limits of the account that opened it."""
+    stay_apart()
+    if bookside >= STOP_SIDES or opener == 0:
+        return
+    account = account_row(state, opener)
+    if account.special & SPECIAL_LIMITS != 0 and account.limits != 0:
+        limit_row(state, account.limits).levels -= 1
+
+
+@kernel
+def is_vacant(state: Record, bookside: int, key: int) -> bool:
+    """Does nobody rest at a key?"""
+    page = find_page(state, bookside, key)
+    return page == 0 or (page_row(state, page).bitmap >> (key & LEVEL_MASK)) & 1 == 0  # type: ignore[no-any-return]
+
+
+@kernel
+def count_opened(state: Record, account: int) -> int:
+    """Levels of the books that an account opened and that are not empty since: a walk over all."""
+    stay_apart()
+    count = 0
+    for page in range(1, state.pages_used + 1):
+        row = page_row(state, page)
+        if row.bitmap == 0 or row.key >> PAGE_INDEX_BITS >= STOP_SIDES:
+            continue
+        for place in range(PAGE_LEVELS):
+            is_filled = (row.bitmap >> place) & 1 != 0
+            if is_filled and level_row(state, (page << PAGE_BITS) | place).opener == account:
+                count += 1
+    return count
 
 
 @kernel

@@ -4,7 +4,7 @@ from core.book import queue
 from core.book.levels import level_for
 from core.jit import inlined
 from core.memory import Record
-from core.messages import BUY, MARKET, SELL
+from core.messages import BUY, LIMIT, MARKET, SELL, STOP_LIMIT
 from core.rows import bookside_row, cold_row, level_row, order_row, slot_of_unit
 
 
@@ -28,6 +28,12 @@ def worst_key(state: Record, bookside: int, order_type: int, price: int) -> int:
 
 
 @inlined
+def is_market_like(order_type: int) -> bool:
+    """Has it no price of its own once it trades: MARKET, STOP, TRAILING_STOP."""
+    return order_type != LIMIT and order_type != STOP_LIMIT
+
+
+@inlined
 def crosses(state: Record, bookside: int, worst: int) -> bool:
     return bookside_row(state, bookside).best_key >= worst  # type: ignore[no-any-return]
 
@@ -48,7 +54,7 @@ def fill_maker(state: Record, bookside: int, slot: int, fill: int) -> None:
     maker.cum += fill
     maker.shown -= fill
     level_row(state, maker.level).shown -= fill
-    if maker.shown == 0:
+    if maker.leaves == 0:
         queue.remove(state, bookside, slot)
 
 

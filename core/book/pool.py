@@ -6,7 +6,8 @@ from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
 from core.jit import VERIFY, inlined
 from core.memory import Record, load_i32, prefetch_write, store_i32
 from core.messages import STATUS_FREE
-from core.rows import COLD_SHIFT, UNIT_SHIFT, cold_row, order_row
+from core.records import UNIT_SHIFT
+from core.rows import COLD_SHIFT, cold_row, order_row
 
 AHEAD_SLOTS: Final = 8
 COLD_BYTES: Final = 1 << COLD_SHIFT
@@ -71,9 +72,14 @@ def find_order(state: Record, order_id: int, account: int) -> int:
     if order_id <= 0 or slot == 0 or slot > state.slots_used:
         return 0
     order = order_row(state, slot)
-    if order.order_id != order_id or order.account != account:
+    if order.order_id != order_id or cold_row(state, slot).account != account:
         return 0
     return slot
+
+
+@inlined
+def slot_of(order_id: int) -> int:
+    return order_id & ORDER_SLOT_MASK
 
 
 @inlined

@@ -25,7 +25,7 @@ class JournalConfig(NamedTuple):
 
     durability: int = SYNC  # layout.SYNC or layout.RELAXED
     limits: Limits = DEFAULT
-    engine_version: int = 1
+    engine_version: int = 2
     segment_bytes: int = SEGMENT_BYTES
     spares: int = 2
     build: bytes = b""  # 20 bytes of the commit, or empty.

@@ -5,6 +5,7 @@ from typing import Final
 from core import table
 from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, load_i64
+from core.records import SPECIAL_LIMITS
 from core.rows import (
     COLD_SHIFT,
     account_row,
@@ -69,6 +70,14 @@ def find_position(state: Record, account: int, instrument: int) -> int:
 
 
 @inlined
+def find_limits(state: Record, account: int, instrument: int) -> int:
+    """Row of the limits of an account in an instrument (0: as a whole), or 0."""
+    key = (account << PAIR_SHIFT) | instrument
+    entry = table.find(state.limit_table, state.limit_mask, key)
+    return load_i64(entry + 8) if entry != 0 else 0
+
+
+@inlined
 def room_for_position(state: Record, account: int, instrument: int) -> bool:
     """Could ``need_position`` give a row?  Looks, and makes nothing."""
     if find_position(state, account, instrument) != 0:
@@ -77,11 +86,21 @@ def room_for_position(state: Record, account: int, instrument: int) -> bool:
         return False
     terms = instrument_row(state, instrument)
     missing = 0
-    if find_balance(state, account, terms.base_asset) == 0:
+    if terms.base_asset != 0 and find_balance(state, account, terms.base_asset) == 0:
         missing += 1
     if find_balance(state, account, terms.quote_asset) == 0:
         missing += 1
     return state.balances_used + missing <= state.balances_max  # type: ignore[no-any-return]
+
+
+@kernel
+def rows_missing(state: Record, account: int, instrument: int) -> tuple[int, int]:
+    """How many positions and balances ``need_position`` would make."""
+    if find_position(state, account, instrument) != 0:
+        return 0, 0
+    terms = instrument_row(state, instrument)
+    base = int(find_balance(state, account, terms.base_asset) == 0)
+    return 1, base + int(find_balance(state, account, terms.quote_asset) == 0)
 
 
 @kernel
@@ -98,8 +117,11 @@ def need_position(state: Record, account: int, instrument: int) -> int:
     position = position_row(state, row)
     position.account = account
     position.instrument = instrument
-    position.base_balance = need_balance(state, account, terms.base_asset)
+    if terms.base_asset != 0:
+        position.base_balance = need_balance(state, account, terms.base_asset)
     position.quote_balance = need_balance(state, account, terms.quote_asset)
+    if account_row(state, account).special & SPECIAL_LIMITS != 0:
+        position.limits = find_limits(state, account, instrument)
     key = (account << PAIR_SHIFT) | instrument
     table.insert(state.position_table, state.position_mask, key, row)
     return row  # type: ignore[no-any-return]

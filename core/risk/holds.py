@@ -4,9 +4,11 @@ A BUY holds its notional at its limit price and a fee part; a SELL holds base un
 and the lots follow from the order (price x leaves); only the fee part is stored.
 """
 
-from core.jit import VERIFY, inlined
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record
-from core.messages import BUY, MARKET
+from core.messages import BUY
+from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY, INSTRUMENT_OUTSIDE
+from core.risk import binary, routed, short
 from core.risk.accounts import available, find_position
 from core.risk.money import ppm_up
 from core.rows import balance_row, instrument_row, position_row
@@ -21,9 +23,30 @@ def buy_hold(terms: Record, price: int, qty: int) -> int:
 
 @inlined
 def hold_of(terms: Record, order: Record, cold: Record) -> int:
-    """What an open order holds now: quote units for a BUY, base units for a SELL."""
+    """What an open order holds now: quote units for a BUY, base units for a SELL.  BINARY: quote
+    units; a SELL that is partly short: base units."""
+    if terms.special & INSTRUMENT_MONEY != 0:
+        return hold_of_money(terms, order, cold)
+    return plain_hold_of(terms, order, cold)
+
+
+@kernel
+def hold_of_money(terms: Record, order: Record, cold: Record) -> int:
+    stay_apart()
+    if terms.special & INSTRUMENT_OUTSIDE != 0:
+        return routed.hold_of(terms, order, cold)  # type: ignore[no-any-return]
+    if terms.special & INSTRUMENT_BINARY != 0:
+        return binary.hold_of(terms, order, cold)  # type: ignore[no-any-return]
+    if cold.side != BUY:
+        return short.hold_of(terms, order, cold)  # type: ignore[no-any-return]
+    return plain_hold_of(terms, order, cold)
+
+
+@inlined
+def plain_hold_of(terms: Record, order: Record, cold: Record) -> int:
     if cold.side == BUY:
-        return order.price * order.leaves * terms.multiplier + cold.hold_fee  # type: ignore[no-any-return]
+        principal = order.price * order.leaves * terms.multiplier  # A stop without a price: 0.
+        return principal + cold.hold_fee  # type: ignore[no-any-return]
     return order.leaves * terms.base_per_lot  # type: ignore[no-any-return]
 
 
@@ -51,29 +74,70 @@ def move(state: Record, position: Record, side: int, amount: int) -> None:
 
 
 @inlined
-def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
-    """Give back all that an order which ends with ``leaves`` open still holds."""
+def release(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
+    """Give back all that an order which ends with ``leaves`` open still holds; ``shared`` of it
+    is held by its partner."""
+    if terms.special & INSTRUMENT_MONEY != 0:
+        release_money(state, terms, order, cold, shared)
+    else:
+        plain_release(state, terms, order, cold, shared)
+
+
+@kernel
+def release_money(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
+    stay_apart()
+    if terms.special & INSTRUMENT_OUTSIDE != 0:
+        routed.release(state, terms, order, cold)
+    elif terms.special & INSTRUMENT_BINARY != 0:
+        binary.release(state, terms, order, cold)
+    elif cold.side != BUY:
+        short.release(state, terms, order, cold, shared)
+    else:
+        plain_release(state, terms, order, cold, shared)
+
+
+@inlined
+def plain_release(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
     position = position_row(state, cold.position)
     if cold.side != BUY:
         position.held -= order.leaves
-        move(state, position, cold.side, -order.leaves * terms.base_per_lot)
+        move(state, position, cold.side, shared - order.leaves * terms.base_per_lot)
         return
     principal = order.price * order.leaves * terms.multiplier
-    if cold.order_type == MARKET:
-        principal = 0
-    move(state, position, BUY, -(principal + cold.hold_fee))
+    move(state, position, BUY, shared - (principal + cold.hold_fee))
     cold.hold_fee = 0
 
 
 @inlined
 def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
     """The open quantity falls to ``leaves`` at the same price: release the difference."""
+    if terms.special & INSTRUMENT_MONEY != 0:
+        shrink_money(state, terms, order, cold, leaves)
+    else:
+        plain_shrink(state, terms, order, cold, leaves)
+
+
+@kernel
+def shrink_money(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
+    stay_apart()
+    if terms.special & INSTRUMENT_BINARY != 0:
+        binary.shrink(state, terms, order, cold, leaves)
+    elif cold.side != BUY:
+        short.shrink(state, terms, order, cold, leaves)
+    else:
+        plain_shrink(state, terms, order, cold, leaves)
+
+
+@inlined
+def plain_shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
     position = position_row(state, cold.position)
     less = order.leaves - leaves
     if cold.side != BUY:
         position.held -= less
         move(state, position, cold.side, -less * terms.base_per_lot)
         return
+    if order.price == 0:
+        return  # Its hold is a budget, not a price times a quantity.
     fee = min(cold.hold_fee, ppm_up(order.price * leaves * terms.multiplier, terms.hold_ppm))
     move(state, position, BUY, -(order.price * less * terms.multiplier + cold.hold_fee - fee))
     cold.hold_fee = fee

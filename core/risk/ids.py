@@ -25,9 +25,19 @@ from core.memory import (
     store_i64,
     wrap_add,
 )
-from core.messages import BODY_AT, INSTRUMENT_AT, KIND_AT, SLOTS_AT, STATUS_OPEN
+from core.messages import (
+    BODY_AT,
+    BUST_TRADE,
+    INSTRUMENT_AT,
+    KIND_AT,
+    SLOTS_AT,
+    STATUS_OPEN,
+    STATUS_PENDING,
+    STATUS_ROUTED,
+)
+from core.records import ID_KEY_AT
 from core.risk.text import same_text, text_hash
-from core.rows import ID_KEY_AT, cold_row, id_record_row, order_row
+from core.rows import cold_row, id_record_row, order_row
 
 BUCKET_SHIFT: Final = 6
 AHEAD_BYTES: Final = 8 * 64  # Records are asked for eight ahead.
@@ -91,6 +101,8 @@ def payload_hash(state: Record, command: int) -> int:
     amounts = mul_fold(load_i64(command + 96) ^ first, load_i64(command + 112) ^ second)
     digest = mul_fold(wrap_add(head, terms) ^ second, wrap_add(amounts, 1) ^ first)
     digest = mul_fold(wrap_add(digest, load_i64(command + 120)) ^ second, head ^ first)
+    if load_u8(command + KIND_AT) >= BUST_TRADE:  # It has another field where others expire.
+        digest = mul_fold(wrap_add(digest, load_i64(command + 104)) ^ second, digest ^ first)
     for word in range(SLOT_BYTES, slots * SLOT_BYTES, 8):
         digest = mul_fold(wrap_add(digest, load_i64(command + word)) ^ second, digest ^ first)
     return digest
@@ -253,7 +265,8 @@ def is_current(state: Record, row: int) -> bool:
     if slot == 0 or order_row(state, slot).order_id != order_id:
         return False
     cold = cold_row(state, slot)
-    return cold.status == STATUS_OPEN and cold.id_record == row  # type: ignore[no-any-return]
+    is_open = cold.status in (STATUS_OPEN, STATUS_PENDING, STATUS_ROUTED)
+    return is_open and cold.id_record == row  # type: ignore[no-any-return]
 
 
 @inlined

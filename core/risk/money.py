@@ -9,6 +9,7 @@ from core.constants import PPM
 from core.jit import inlined
 
 SHARE_EXACT_BELOW: Final = 1 << 31
+SUM_MOST: Final = (1 << 63) - 1
 
 
 @inlined
@@ -40,3 +41,13 @@ def share(amount: int, part: int, whole: int) -> int:
     if whole < SHARE_EXACT_BELOW:
         result += (amount % whole) * part // whole
     return result
+
+
+@inlined
+def summed(total: int, more: int) -> int:
+    """A statistic with ``more`` added: it stops at 2^63 - 1 in either sign, and never wraps."""
+    if more > 0 and total > SUM_MOST - more:
+        return SUM_MOST
+    if more < 0 and total < -SUM_MOST - more:
+        return -SUM_MOST
+    return total + more

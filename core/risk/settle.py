@@ -1,9 +1,10 @@
 """What one fill does to money and positions.  Every movement sums to zero per asset."""
 
-from core.jit import VERIFY, inlined
+from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record
-from core.messages import BUY, MARKET
-from core.risk.money import notional_affordable, ppm_down, ppm_up, share
+from core.messages import BUY
+from core.risk.limits import count_cost
+from core.risk.money import SUM_MOST, notional_affordable, ppm_down, ppm_up, share, summed
 from core.rows import balance_row, cold_row, order_row, position_row
 
 
@@ -15,12 +16,12 @@ def affordable(terms: Record, price: int, cash: int) -> int:
 
 
 @inlined
-def charge(terms: Record, cold: Record, ppm: int, notional: int) -> int:
+def charge(terms: Record, order: Record, cold: Record, ppm: int, notional: int) -> int:
     """Fee of one side before rebates: 0 where ppm is negative."""
     if ppm <= 0:
         return 0
     fee = ppm_up(notional, ppm)
-    if cold.side == BUY and cold.order_type != MARKET:
+    if cold.side == BUY and order.price != 0:
         return min(fee, cold.hold_fee)
     return fee
 
@@ -43,7 +44,7 @@ def buyer_pays(state: Record, terms: Record, slot: int, fill: int, notional: int
     position = position_row(state, cold.position)
     quote = balance_row(state, position.quote_balance)
     paid = fee if fee > 0 else 0
-    if cold.order_type == MARKET:
+    if order.price == 0:  # It has no limit: all of its hold is one budget.
         cold.hold_fee -= notional + paid
         quote.held -= notional + paid
         quote.available += paid - fee
@@ -60,7 +61,10 @@ def buyer_pays(state: Record, terms: Record, slot: int, fill: int, notional: int
     base.available += fill * terms.base_per_lot
     if VERIFY:
         assert quote.held >= 0 and quote.available >= 0 and cold.hold_fee >= 0
+    before = position.cost
     buy_position(position, fill, notional)
+    if state.limits_used != 0:
+        count_cost(state, position, before)
 
 
 @inlined
@@ -77,12 +81,26 @@ def seller_delivers(
     position.held -= fill
     if VERIFY:
         assert base.held >= 0 and quote.available >= 0 and position.held >= 0
+    before = position.cost
     sell_position(position, fill, notional)
+    if state.limits_used != 0:
+        count_cost(state, position, before)
+
+
+@kernel
+def begin_sums(position: Record) -> None:
+    """Lower bought and sold alike, so that there is room for more; their difference stays."""
+    stay_apart()
+    fewer = min(position.bought, position.sold)
+    position.bought -= fewer
+    position.sold -= fewer
 
 
 @inlined
 def buy_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a BUY opens a long, or closes a short and realizes."""
+    if position.bought > SUM_MOST - fill:
+        begin_sums(position)
     position.bought += fill
     opened = fill
     amount = notional
@@ -90,19 +108,21 @@ def buy_position(position: Record, fill: int, notional: int) -> None:
         closed = min(fill, -position.net)
         out = share(-position.cost, closed, -position.net)
         part = share(notional, closed, fill)
-        position.realized += out - part
+        position.realized = summed(position.realized, out - part)
         position.cost += out
         position.net += closed
         opened = fill - closed
         amount = notional - part
     if opened > 0:
         position.net += opened
-        position.cost += amount
+        position.cost = summed(position.cost, amount)
 
 
 @inlined
 def sell_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a SELL opens a short, or closes a long and realizes."""
+    if position.sold > SUM_MOST - fill:
+        begin_sums(position)
     position.sold += fill
     opened = fill
     amount = notional
@@ -110,11 +130,11 @@ def sell_position(position: Record, fill: int, notional: int) -> None:
         closed = min(fill, position.net)
         out = share(position.cost, closed, position.net)
         part = share(notional, closed, fill)
-        position.realized += part - out
+        position.realized = summed(position.realized, part - out)
         position.cost -= out
         position.net -= closed
         opened = fill - closed
         amount = notional - part
     if opened > 0:
         position.net -= opened
-        position.cost -= amount
+        position.cost = summed(position.cost, -amount)

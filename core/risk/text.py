@@ -5,7 +5,8 @@ from typing import Final
 from core import table
 from core.jit import inlined, kernel
 from core.memory import Record, address_of, load_i32, load_i64, mul_fold, wrap_add
-from core.rows import ID_KEY_AT, account_row, asset_row, instrument_row
+from core.records import ID_KEY_AT, SYMBOL_AT
+from core.rows import account_row, asset_row, instrument_row
 
 ACCOUNT_NAMES: Final = 1
 ASSET_NAMES: Final = 2
@@ -53,7 +54,7 @@ def name_address(state: Record, scope: int, row: int) -> int:
         return address_of(account_row(state, row))  # type: ignore[no-any-return]
     if scope == ASSET_NAMES:
         return address_of(asset_row(state, row))  # type: ignore[no-any-return]
-    return address_of(instrument_row(state, row))  # type: ignore[no-any-return]
+    return address_of(instrument_row(state, row)) + SYMBOL_AT  # type: ignore[no-any-return]
 
 
 @kernel

@@ -6,14 +6,16 @@ Also the two ways of saying no.  Order of the checks and fields of the events: d
 from typing import Final
 
 from core.book import pool
-from core.constants import ORDER_SLOT_BITS, ORDER_SLOT_MASK
+from core.constants import CLIENT_ORDER_ID_BYTES, ORDER_SLOT_BITS, ORDER_SLOT_MASK
 from core.jit import inlined, kernel, stay_apart
-from core.memory import Record, pointer
+from core.memory import Record, address_of, fill, pointer
 from core.messages import (
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
     COMMAND_REJECTED,
     COMMAND_REPEATED,
+    DEAD_MAN,
+    EVENT_CLIENT_ORDER_ID_AT,
     GONE,
     MASS_CANCEL,
     MONEY,
@@ -26,11 +28,14 @@ from core.messages import (
     REPLACE_ORDER,
     SELL,
     SELL_SIDE,
+    TRANSFER,
+    WITHDRAW,
 )
 from core.reasons import Reason
+from core.records import SPECIAL_KILLED, SPECIAL_SUSPENDED
 from core.risk import ids, text
 from core.risk.accounts import is_trader
-from core.rows import cold_row, id_record_row, order_row
+from core.rows import account_row, cold_row, id_record_row, order_row
 from core.sequencer.events import bare_event
 
 place_at = pointer(PLACE)
@@ -39,9 +44,13 @@ money_at = pointer(MONEY)
 
 REPEATED: Final = -1  # The command was answered; nothing is left to do.
 
+BARRED: Final = SPECIAL_SUSPENDED | SPECIAL_KILLED
+
+ACCOUNT_SUSPENDED: Final = Reason.ACCOUNT_SUSPENDED.value
 CAPACITY: Final = Reason.CAPACITY.value
 DUPLICATE_CLIENT_ID: Final = Reason.DUPLICATE_CLIENT_ID.value
 EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value
+KILL_SWITCH: Final = Reason.KILL_SWITCH.value
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
 
 
@@ -74,9 +83,24 @@ def admit(state: Record, command: int) -> int:
         state.record = ids.remember(state, digest, command, place.account, place.kind)
         if state.record == 0:
             return because(state, CAPACITY, state.ids_max, state.ids_count)
+    if (account_row(state, place.account).special | state.killed) & BARRED != 0:
+        reason = barred(state, place.kind, place.account)
+        if reason != 0:
+            return reason
     if place.expire_after_ns != 0 and state.timestamp_ns > place.expire_after_ns:
         return because(state, EXPIRED_REQUEST, place.expire_after_ns, state.timestamp_ns)
     return 0
+
+
+@kernel
+def barred(state: Record, kind: int, account: int) -> int:
+    """Why a suspended account, or one whose kill switch is on, may not do this; or 0."""
+    stay_apart()
+    special = account_row(state, account).special | state.killed
+    trades = kind in (PLACE_ORDER, REPLACE_ORDER)
+    if special & SPECIAL_SUSPENDED != 0 and (trades or kind in (TRANSFER, WITHDRAW)):
+        return ACCOUNT_SUSPENDED
+    return KILL_SWITCH if special & SPECIAL_KILLED != 0 and trades else 0
 
 
 @kernel
@@ -98,7 +122,7 @@ def repeat(state: Record, command: int, record: int) -> None:
         event.order_id = known.order_id
         event.leaves = kind
         as_asked(command, event)
-    elif kind != MASS_CANCEL:
+    elif kind not in (MASS_CANCEL, DEAD_MAN):
         event.instrument = money_at(command).asset
 
 
@@ -139,7 +163,7 @@ def as_asked(command: int, event: Record) -> None:
     elif kind in (REPLACE_ORDER, REDUCE_ORDER):
         event.price = place.price
         event.qty = place.qty
-    elif kind not in (CANCEL_ORDER, MASS_CANCEL):
+    elif kind not in (CANCEL_ORDER, MASS_CANCEL, DEAD_MAN):
         money = money_at(command)
         event.qty = money.amount
         event.instrument = money.asset
@@ -185,11 +209,25 @@ def reject(state: Record, command: int, reason: int, target: int) -> None:
 @kernel
 def reject_new(state: Record, command: int, reason: int) -> None:
     """Say no to a CREATE command; its name stands where others have their client order id."""
+    reject_admin(state, command, reason).instrument = 0
+
+
+@kernel
+def reject_admin(state: Record, command: int, reason: int) -> Record:
+    """Say no to a command that no account sends for itself."""
     stay_apart()
     event = bare_event(state, COMMAND_REJECTED, place_at(command), command + CLIENT_ORDER_ID_AT)
-    event.instrument = 0
     event.reason = reason
     event.leaves = place_at(command).kind
     event.cum = state.limit
     event.cum_notional = state.value
     forget_reason(state)
+    return event
+
+
+@kernel
+def nameless_event(state: Record, kind: int, command: int) -> Record:
+    """An event about a command, with no text: session, account and instrument of the command."""
+    event = bare_event(state, kind, place_at(command), command + CLIENT_ORDER_ID_AT)
+    fill(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, 0, CLIENT_ORDER_ID_BYTES)
+    return event

@@ -2,19 +2,21 @@
 
 from typing import Final
 
-from core.book import orders, pool, queue
+from core.book import orders, pool
 from core.constants import ORDER_SLOT_MASK, SLOT_BYTES
 from core.jit import inlined, kernel, stay_apart
-from core.memory import Record, pointer
+from core.layout import offset_of
+from core.memory import Record, address_of, pointer
 from core.messages import (
     CANCEL,
-    CANCEL_ACCEPTED,
     CLIENT_ORDER_ID_AT,
     MASS,
     MASS_CANCELED,
     ORDER_CANCELED,
     ORDER_REDUCED,
     ORIGINAL_ID_AT,
+    PLACE_SLOT_2,
+    RESTRICT_ONLY_NEW,
     RESTRICT_ONLY_PARTIALLY_FILLED,
     SELL,
     SELL_SIDE,
@@ -22,19 +24,29 @@ from core.messages import (
     STATUS_OPEN,
 )
 from core.reasons import Reason
-from core.risk import holds, ids, text
-from core.rows import account_row, cold_row, id_record_row, instrument_row, order_row
+from core.records import EXTRA, INSTRUMENT_MONEY
+from core.risk import holds, ids, limits, text
+from core.rows import account_row, cold_row, extra_row, id_record_row, instrument_row, order_row
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
-from core.sequencer.events import bare_event, order_event, reserve
+from core.sequencer.events import bare_event, resting_event
+from core.sequencer.finish import cancel_open, is_open
 from core.sequencer.life import end_open
+from core.sequencer.match import reduce_open
+from core.sequencer.pairs import tell_pairs
+from core.sequencer.route import accept_request, ask_reduce, is_asked, is_outside
+
+SESSION_MASK: Final = (1 << 32) - 1
+TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
+EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
 cancel_at = pointer(CANCEL)
 mass_at = pointer(MASS)
 
+CANCEL_RESTRICTED: Final = Reason.CANCEL_RESTRICTED.value
 CANCELED_BY_MASS_CANCEL: Final = Reason.CANCELED_BY_MASS_CANCEL.value
 CANCELED_BY_USER: Final = Reason.CANCELED_BY_USER.value
 MALFORMED: Final = Reason.MALFORMED.value
-NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
+PAIR: Final = Reason.PAIR.value
 QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
 REDUCED_TO_ZERO: Final = Reason.REDUCED_TO_ZERO.value
 TOO_LATE: Final = Reason.TOO_LATE.value
@@ -78,9 +90,8 @@ def remember_target(state: Record, slot: int) -> None:
 def cancel_order(state: Record, command: int) -> None:
     cancel = cancel_at(command)
     reason = target_form(command, cancel.order_id)
-    if reason == 0 and cancel.restriction != 0:
-        over = cancel.restriction > RESTRICT_ONLY_PARTIALLY_FILLED
-        reason = MALFORMED if over else NOT_SUPPORTED
+    if reason == 0 and cancel.restriction > RESTRICT_ONLY_PARTIALLY_FILLED:
+        reason = MALFORMED
     if reason == 0:
         reason = admit(state, command)
     if reason == REPEATED:
@@ -90,49 +101,72 @@ def cancel_order(state: Record, command: int) -> None:
         slot = find_target(state, command, cancel.order_id)
         if slot == 0:
             reason = UNKNOWN_ORDER
-        elif cold_row(state, slot).status != STATUS_OPEN:
+        elif cold_row(state, slot).status != STATUS_OPEN and not is_open(state, slot):
             reason = TOO_LATE
+        elif cancel.restriction != 0:
+            reason = restricted(state, cancel.restriction, slot)
     if reason != 0:
         reject(state, command, reason, slot)
         return
+    terms = instrument_row(state, cold_row(state, slot).instrument)
+    if order_row(state, slot).extra | (terms.special & INSTRUMENT_MONEY) != 0:
+        cancel_any(state, command, slot)
+        return
     remember_target(state, slot)
+    if state.limits_used != 0:
+        limits.count_message(state, cancel.account)
     acknowledge(state, command, slot)
     take_back(state, slot, CANCELED_BY_USER)
+
+
+@kernel
+def cancel_any(state: Record, command: int, slot: int) -> None:
+    """``cancel_order`` of an order that it may be done for, and that is no plain one."""
+    stay_apart()
+    if is_asked(state, slot):
+        reject(state, command, TOO_LATE, slot)
+        return
+    remember_target(state, slot)
+    if state.limits_used != 0:
+        limits.count_message(state, place_at(command).account)
+    if is_outside(state, slot):
+        accept_request(state, command, slot)
+    else:
+        acknowledge(state, command, slot)
+    cancel_open(state, slot, CANCELED_BY_USER)
+
+
+@kernel
+def restricted(state: Record, restriction: int, slot: int) -> int:
+    """CANCEL_RESTRICTED where the order is not as the cancel demands."""
+    stay_apart()
+    if is_asked(state, slot):
+        return TOO_LATE
+    cum = order_row(state, slot).cum
+    fits = cum == 0 if restriction == RESTRICT_ONLY_NEW else cum != 0
+    return 0 if fits else because(state, CANCEL_RESTRICTED, restriction, cum)
 
 
 @inlined
 def acknowledge(state: Record, command: int, slot: int) -> None:
     """CANCEL_ACCEPTED, if the asker would not know his answer by the order's own event."""
-    place = place_at(command)
-    cold = cold_row(state, slot)
-    own_id = command + CLIENT_ORDER_ID_AT
-    if text.is_empty(own_id) and place.session == cold.session:
-        return
-    event = bare_event(state, CANCEL_ACCEPTED, place, own_id)
-    event.order_id = order_row(state, slot).order_id
-    event.instrument = cold.instrument
-    event.price = order_row(state, slot).price
-    event.flags = cold.side & SELL_SIDE
-
-
-@kernel
-def cancel_slot(state: Record, slot: int, reason: int) -> None:
-    """``take_back`` for those whom its speed does not matter."""
-    stay_apart()
-    take_back(state, slot, reason)
+    is_named = not text.is_empty(command + CLIENT_ORDER_ID_AT)
+    if is_named or place_at(command).session != cold_row(state, slot).session:
+        accept_request(state, command, slot)
 
 
 @inlined
 def take_back(state: Record, slot: int, reason: int) -> None:
-    """Take an open order out of the book, release its hold, and say so."""
+    """Take an open order out of the book, release its hold, and say so: ``finish.cancel_open`` of
+    a plain order."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    event = order_event(state, ORDER_CANCELED, 0, order, cold)
+    event = resting_event(state, ORDER_CANCELED, 0, order, cold)
     event.qty = order.leaves
     event.leaves = order.shown
     event.reason = reason
     if state.risk != 0:
-        holds.release(state, instrument_row(state, cold.instrument), order, cold)
+        holds.release(state, instrument_row(state, cold.instrument), order, cold, 0)
     orders.take_out(state, slot)
     end_open(state, slot, STATUS_CANCELED, reason)
 
@@ -152,44 +186,50 @@ def reduce_order(state: Record, command: int) -> None:
         slot = find_target(state, command, reduction.order_id)
         if slot == 0:
             reason = UNKNOWN_ORDER
-        elif cold_row(state, slot).status != STATUS_OPEN:
+        elif not is_open(state, slot) or is_asked(state, slot):
             reason = TOO_LATE
         elif reduction.qty < 1:
             reason = because(state, QTY_TOO_SMALL, 1, reduction.qty)
+        elif has_partner(state, slot):
+            reason = PAIR
     if reason != 0:
         reject(state, command, reason, slot)
         return
     remember_target(state, slot)
-    acknowledge(state, command, slot)
-    if reduction.qty >= order_row(state, slot).leaves:
-        cancel_slot(state, slot, REDUCED_TO_ZERO)
+    if state.limits_used != 0:
+        limits.count_message(state, reduction.account)
+    if is_outside(state, slot):
+        accept_request(state, command, slot)
+        ask_reduce(state, slot, reduction.qty)
         return
-    reduce_slot(state, slot, reduction.qty)
+    acknowledge(state, command, slot)
+    reduce_or_cancel(state, slot, reduction.qty)
 
 
-@inlined
-def reduce_slot(state: Record, slot: int, qty: int) -> None:
-    """Less of an open order by ``qty`` lots, its place in the queue kept."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    if state.risk != 0:
-        terms = instrument_row(state, cold.instrument)
-        holds.shrink(state, terms, order, cold, order.leaves - qty)
-    queue.reduce(state, slot, qty)
-    order.leaves -= qty
-    cold.updated_ns = state.timestamp_ns
-    event = order_event(state, ORDER_REDUCED, 0, order, cold)
+@kernel
+def reduce_or_cancel(state: Record, slot: int, qty: int) -> None:
+    """Less of an open order by ``qty``, or its end."""
+    if qty >= order_row(state, slot).leaves:
+        cancel_open(state, slot, REDUCED_TO_ZERO)
+        return
+    reduce_open(state, slot, qty)
+    event = resting_event(state, ORDER_REDUCED, 0, order_row(state, slot), cold_row(state, slot))
     event.qty = qty
+    if state.paired != 0:
+        tell_pairs(state, slot)
+
+
+@kernel
+def has_partner(state: Record, slot: int) -> bool:
+    """Is it one of a pair?"""
+    extra = order_row(state, slot).extra
+    return extra != 0 and extra_row(state, extra).partner != 0
 
 
 @kernel
 def mass_cancel(state: Record, command: int) -> None:
     mass = mass_at(command)
-    reason = 0
-    if mass.slots != 1 or mass.side > SELL:
-        reason = MALFORMED
-    elif mass.filter_session != 0:
-        reason = NOT_SUPPORTED
+    reason = MALFORMED if not 1 <= mass.slots <= 2 or mass.side > SELL else 0
     if reason == 0:
         reason = admit(state, command)
     if reason == REPEATED:
@@ -199,10 +239,12 @@ def mass_cancel(state: Record, command: int) -> None:
     if reason != 0:
         reject(state, command, reason, 0)
         return
+    if state.limits_used != 0:
+        limits.count_message(state, mass.account)
     count = 0
     slot = account_row(state, mass.account).open_head
     while slot != 0:
-        if fits(state, mass, slot):
+        if fits(state, command, slot):
             count += 1
         slot = cold_row(state, slot).account_next
     event = bare_event(state, MASS_CANCELED, place_at(command), command + CLIENT_ORDER_ID_AT)
@@ -211,16 +253,48 @@ def mass_cancel(state: Record, command: int) -> None:
     slot = account_row(state, mass.account).open_head
     while slot != 0:
         following = cold_row(state, slot).account_next
-        if fits(state, mass, slot):
-            reserve(state)
-            cancel_slot(state, slot, CANCELED_BY_MASS_CANCEL)
+        if fits(state, command, slot):
+            cancel_open(state, slot, CANCELED_BY_MASS_CANCEL)
+            following = still_open(state, following)
         slot = following
 
 
 @kernel
-def fits(state: Record, mass: Record, slot: int) -> bool:
-    """Does an open order pass the filters of a mass cancel?"""
+def still_open(state: Record, slot: int) -> int:
+    """A slot of an account's list, or the one that followed it if it has just ended too."""
+    while slot != 0 and not is_open(state, slot):
+        slot = cold_row(state, slot).account_next
+    return slot
+
+
+@kernel
+def fits(state: Record, command: int, slot: int) -> bool:
+    """Does an open order pass the filters of a mass cancel?  One that is asked to end or to change
+    outside does not."""
+    mass = mass_at(command)
     cold = cold_row(state, slot)
+    if is_asked(state, slot):
+        return False
     if mass.instrument != 0 and cold.instrument != mass.instrument:
         return False
-    return mass.side == 0 or cold.side == mass.side
+    if mass.side != 0 and cold.side != mass.side:
+        return False
+    if mass.filter_session != 0 and cold.session != mass.filter_session & SESSION_MASK:
+        return False
+    if mass.slots == 1 or text.is_empty(command + SLOT_BYTES + TAG_AT):
+        return True
+    extra = order_row(state, slot).extra
+    if extra == 0:
+        return False
+    own = address_of(extra_row(state, extra)) + EXTRA_TAG_AT
+    return text.same_text(own, command + SLOT_BYTES + TAG_AT)
+
+
+@kernel
+def cancel_all(state: Record, account: int, reason: int) -> None:
+    """Cancel every open order of an account, oldest first."""
+    slot = account_row(state, account).open_head
+    while slot != 0:
+        following = cold_row(state, slot).account_next
+        cancel_open(state, slot, reason)
+        slot = still_open(state, following)

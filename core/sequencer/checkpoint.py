@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from core.journal.layout import CHECKPOINT_PAYLOAD, CHECKPOINT_SUM
-from core.rows import ASSET
+from core.records import ASSET
 from core.sequencer.state import State
 
 SUMS_MAX: Final = 1_000

@@ -11,21 +11,28 @@ from core.constants import SLOT_BYTES
 from core.jit import VERIFY, inlined, kernel, stay_apart
 from core.memory import Record, load_i64, prefetch
 from core.messages import (
+    BUST_TRADE,
     CANCEL_ORDER,
     CLIENT_ORDER_ID_AT,
     COMMAND_REJECTED,
+    CORRECT_TRADE,
     CREATE_ACCOUNT,
     CREATE_ASSET,
     CREATE_INSTRUMENT,
+    DEAD_MAN,
     DEPOSIT,
+    GATEWAY_LOST,
     KILL_SWITCH,
     MASS_CANCEL,
-    OUTSIDE_EXECUTION,
+    OUTSIDE_ACKNOWLEDGED,
+    OUTSIDE_SETTLED,
     PLACE_ORDER,
     REDUCE_ORDER,
     REPLACE_ORDER,
     SCHEMA,
+    SESSION_CLOSED,
     SESSION_OPENED,
+    SET_LIMITS,
     SETTLE_INSTRUMENT,
     TIME,
     TRANSFER,
@@ -38,13 +45,23 @@ from core.reasons import Reason
 from core.rows import session_row, state_at
 from core.sequencer.admit import place_at
 from core.sequencer.change import cancel_order, mass_cancel, reduce_order
+from core.sequencer.due import pass_time
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
-from core.sequencer.place import place_order
-from core.sequencer.reference import create_account, create_asset, create_instrument, move_money
+from core.sequencer.general import place_any
+from core.sequencer.instrument import create_instrument
+from core.sequencer.listing import update_instrument
+from core.sequencer.outside import record_execution
+from core.sequencer.oversight import set_limits, switch, update_account
+from core.sequencer.place import is_plain, place_order
+from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man
+from core.sequencer.reference import create_account, create_asset, move_money
 from core.sequencer.replace import replace_order
+from core.sequencer.settlement import settle_instrument
+from core.sequencer.trades import undo_trade
+from core.sequencer.transfer import transfer
 
-ENGINE_VERSION: Final = 1
+ENGINE_VERSION: Final = 2
 
 MALFORMED: Final = Reason.MALFORMED.value
 NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
@@ -73,7 +90,10 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
         if prefix.schema != SCHEMA:
             refuse(state, command)
         elif prefix.kind == PLACE_ORDER:
-            place_order(state, command)
+            if is_plain(state, command):
+                place_order(state, command)
+            else:
+                place_any(state, command)
         elif prefix.kind == CANCEL_ORDER:
             cancel_order(state, command)
         elif prefix.kind == REPLACE_ORDER:
@@ -96,6 +116,7 @@ def begin(state: Record, prefix: Record) -> None:
     state.index = 0
     state.request_id = prefix.request_id
     state.record = 0
+    state.kind = prefix.kind
     if prefix.session != 0:
         touch_session(state, prefix.session, prefix.request_id)
 
@@ -109,6 +130,8 @@ def apply_other(state: Record, command: int) -> None:
         reduce_order(state, command)
     elif kind == MASS_CANCEL:
         mass_cancel(state, command)
+    elif kind == TIME:
+        pass_time(state, command)
     elif kind in (DEPOSIT, WITHDRAW):
         move_money(state, command)
     elif kind == CREATE_ACCOUNT:
@@ -117,6 +140,38 @@ def apply_other(state: Record, command: int) -> None:
         create_asset(state, command)
     elif kind == CREATE_INSTRUMENT:
         create_instrument(state, command)
+    elif kind == UPDATE_INSTRUMENT:
+        update_instrument(state, command)
+    elif kind == TRANSFER:
+        transfer(state, command)
+    elif kind in (BUST_TRADE, CORRECT_TRADE):
+        undo_trade(state, command)
+    elif kind == SETTLE_INSTRUMENT:
+        settle_instrument(state, command)
+    else:
+        oversee(state, command)
+
+
+@kernel
+def oversee(state: Record, command: int) -> None:
+    """A command about accounts and sessions, or from outside."""
+    kind = place_at(command).kind
+    if kind == UPDATE_ACCOUNT:
+        update_account(state, command)
+    elif kind == KILL_SWITCH:
+        switch(state, command)
+    elif kind == SET_LIMITS:
+        set_limits(state, command)
+    elif kind == SESSION_OPENED:
+        open_session(state, command)
+    elif kind == SESSION_CLOSED:
+        close_session(state, command)
+    elif kind == GATEWAY_LOST:
+        lose_gateway(state, command)
+    elif kind == DEAD_MAN:
+        set_dead_man(state, command)
+    elif OUTSIDE_ACKNOWLEDGED <= kind <= OUTSIDE_SETTLED:
+        record_execution(state, command)
     else:
         refuse(state, command)
 
@@ -125,11 +180,7 @@ def apply_other(state: Record, command: int) -> None:
 def is_kept(kind: int) -> bool:
     """A kind that has its number, but not its feature yet."""
     return (
-        kind in (UPDATE_INSTRUMENT, SETTLE_INSTRUMENT, UPDATE_ACCOUNT)
-        or TRANSFER <= kind <= KILL_SWITCH
-        or SESSION_OPENED <= kind <= SESSION_OPENED + 2
-        or kind == TIME
-        or OUTSIDE_EXECUTION <= kind < OUTSIDE_EXECUTION + 10
+        OUTSIDE_SETTLED < kind < OUTSIDE_ACKNOWLEDGED + 10
         or WORKFLOW_OUTCOME <= kind < WORKFLOW_OUTCOME + 10
     )
 
@@ -154,9 +205,11 @@ def refuse(state: Record, command: int) -> None:
 def is_known(kind: int) -> bool:
     return (
         PLACE_ORDER <= kind <= MASS_CANCEL
-        or CREATE_ASSET <= kind <= CREATE_INSTRUMENT
-        or kind == CREATE_ACCOUNT
-        or DEPOSIT <= kind <= WITHDRAW
+        or CREATE_ASSET <= kind <= SETTLE_INSTRUMENT
+        or CREATE_ACCOUNT <= kind <= SET_LIMITS
+        or SESSION_OPENED <= kind <= DEAD_MAN
+        or TIME <= kind <= CORRECT_TRADE
+        or OUTSIDE_ACKNOWLEDGED <= kind <= OUTSIDE_SETTLED
     )
 
 

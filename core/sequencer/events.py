@@ -9,7 +9,17 @@ from typing import Final
 from core.atomics import fence_release, store_release
 from core.constants import EVENT_BYTES, SWEEP_PUBLISH_EVENTS
 from core.jit import VERIFY, inlined, kernel, stay_apart
-from core.memory import Record, address_of, copy36, mul_fold, pointer, prefetch_write, sum_products
+from core.layout import offset_of
+from core.memory import (
+    Record,
+    address_of,
+    copy36,
+    copy64_to_event,
+    mul_fold,
+    pointer,
+    prefetch_write,
+    sum_products,
+)
 from core.messages import (
     BUY,
     EVENT,
@@ -18,7 +28,7 @@ from core.messages import (
     SELL,
     SELL_SIDE,
 )
-from core.rows import COLD_CLIENT_ORDER_ID_AT
+from core.records import COLD, COLD_CLIENT_ORDER_ID_AT, COLD_SESSION_AT
 
 event_at = pointer(EVENT, "event")
 assert SELL & SELL_SIDE == SELL_SIDE and BUY & SELL_SIDE == 0
@@ -28,6 +38,11 @@ RESERVED_EVENTS: Final = 8
 AHEAD_EVENTS: Final = 16
 HASH_KEY: Final = 0x2545_F491_4F6C_DD1D
 assert EVENT_BYTES == 1 << EVENT_SHIFT
+# The first line of COLD is the second of an event, but for the fields that ``new_event`` sets.
+LINE_AT: Final = EVENT_BYTES // 2
+assert offset_of(EVENT, "session") == LINE_AT + COLD_SESSION_AT
+assert offset_of(EVENT, "instrument") == LINE_AT + offset_of(COLD, "instrument")
+assert EVENT_CLIENT_ORDER_ID_AT == LINE_AT + COLD_CLIENT_ORDER_ID_AT
 
 
 @inlined
@@ -87,9 +102,25 @@ def order_event(state: Record, kind: int, flags: int, order: Record, cold: Recor
     event.cum = order.cum
     event.cum_notional = order.cum_notional
     event.session = cold.session
-    event.account = order.account
+    event.account = cold.account
     event.instrument = cold.instrument
     copy36(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT)
+    return event
+
+
+@inlined
+def resting_event(state: Record, kind: int, flags: int, order: Record, cold: Record) -> Record:
+    """``order_event`` of an order that came to rest before: its text and numbers are copied in one
+    piece.  Of a row that was just written that would wait for each of its stores."""
+    cursor = state.cursor
+    address = state.ring + ((cursor & state.ring_mask) << EVENT_SHIFT)
+    copy64_to_event(address + LINE_AT, address_of(cold))
+    event = new_event(state, kind, flags | (cold.side & SELL_SIDE))
+    event.order_id = order.order_id
+    event.price = order.price
+    event.leaves = order.leaves
+    event.cum = order.cum
+    event.cum_notional = order.cum_notional
     return event
 
 

@@ -16,13 +16,13 @@ from core.constants import ORDER_SLOT_MASK, PAGE_BITS, PAGE_INDEX_BITS, PAGE_LEV
 from core.jit import inlined, kernel, stay_apart
 from core.memory import Record, address_of, load_i64, prefetch, prefetch_write, store_i64
 from core.messages import BUY, CLIENT_ORDER_ID_AT
+from core.records import UNIT_SHIFT
 from core.risk.accounts import PAIR_SHIFT
 from core.risk.ids import bucket_of
 from core.risk.text import text_hash
 from core.rows import (
     COLD_SHIFT,
     PAGE_SHIFT,
-    UNIT_SHIFT,
     account_at,
     bookside_at,
     cold_at,
@@ -90,10 +90,10 @@ def fetch_money(state: Record, start: int, end: int) -> None:
     for command in range(start, end, SLOT_BYTES):
         prefetch(position_entry(state, command))
     for command in range(start, end, SLOT_BYTES):
-        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 128)
+        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 192)
     for command in range(start, end, SLOT_BYTES):
         row = load_i64(position_entry(state, command) + 8)
-        position = position_at(state.positions + row * 128)
+        position = position_at(state.positions + row * 192)
         prefetch(state.balances + position.base_balance * 32)
         prefetch(state.balances + position.quote_balance * 32)
 

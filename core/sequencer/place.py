@@ -1,16 +1,15 @@
-"""PLACE_ORDER: check everything, hold, accept, match, rest or expire."""
+"""PLACE_ORDER of a plain order: check everything, hold, accept, match, rest or expire."""
 
 from typing import Final
 
 from core.book import levels, orders
-from core.constants import MONEY_MAX
 from core.jit import inlined, kernel, stay_apart
 from core.layout import offset_of
-from core.memory import Record, load_i32, product_exceeds
+from core.memory import Record, load_i32, load_i64
 from core.messages import (
     BUY,
+    CLIENT_ORDER_ID_AT,
     GTC,
-    GTD,
     IOC,
     LIMIT,
     MARKET,
@@ -21,15 +20,16 @@ from core.messages import (
     PLACE,
     RESTS,
     SELL,
+    SELL_SIDE,
     STATUS_EXPIRED,
     STATUS_FILLED,
-    STP_DECREMENT,
-    TRAILING_STOP,
 )
 from core.reasons import Reason
+from core.records import ACCOUNT_BYTES, INSTRUMENT_BYTES
 from core.risk import holds
 from core.risk.accounts import need_position, room_for_position
 from core.rows import (
+    account_at,
     bookside_row,
     cold_row,
     id_record_row,
@@ -38,7 +38,8 @@ from core.rows import (
     position_row,
 )
 from core.sequencer.admit import REPEATED, admit, because, place_at, reject
-from core.sequencer.events import order_event
+from core.sequencer.checks import check_qty, check_terms
+from core.sequencer.events import bare_event, order_event
 from core.sequencer.life import accept, end, open_order
 from core.sequencer.sweep import sweep
 
@@ -68,11 +69,24 @@ MARKET_VARIES: Final = SELL - BUY
 assert (BUY, SELL, LIMIT, MARKET, GTC, IOC) == (1, 2, 1, 2, 1, 2)
 
 
+@inlined
+def is_plain(state: Record, command: int) -> bool:
+    """Usual terms, from an account and in an instrument with nothing special: for ``place_order``;
+    all else is for ``general.place_any``."""
+    place = place_at(command)
+    if not is_usual(command):
+        return False
+    account = place.account if 0 < place.account <= state.accounts_used else 0
+    instrument = place.instrument if 0 < place.instrument <= state.instruments_used else 0
+    special = account_at(state.accounts + account * ACCOUNT_BYTES).special | state.killed
+    # ``special`` and ``pending`` as one word.
+    return (special | load_i64(state.instruments + instrument * INSTRUMENT_BYTES)) == 0
+
+
 @kernel
 def place_order(state: Record, command: int) -> None:
-    reason = 0 if is_usual(command) else form(command)
-    if reason == 0:
-        reason = admit(state, command)
+    """A plain order."""
+    reason = admit(state, command)
     if reason == REPEATED:
         return
     if reason == 0:
@@ -98,7 +112,7 @@ def place_order(state: Record, command: int) -> None:
 
 @inlined
 def is_usual(command: int) -> bool:
-    """LIMIT GTC, LIMIT IOC or MARKET IOC with nothing else set: ``form`` has nothing to say."""
+    """LIMIT GTC, LIMIT IOC or MARKET IOC in one slot, with nothing else set."""
     place = place_at(command)
     terms = load_i32(command + TERMS_AT) - USUAL_TERMS
     return (
@@ -107,32 +121,6 @@ def is_usual(command: int) -> bool:
         and place.slots == 1
         and (place.flags | place.expire_ns | place.display_qty) == 0
     )
-
-
-@kernel
-def form(command: int) -> int:
-    """Values that no adapter sends (MALFORMED), and those whose feature is not built yet."""
-    stay_apart()
-    place = place_at(command)
-    if place.slots != 1:
-        return NOT_SUPPORTED
-    plain = (
-        (place.side == BUY or place.side == SELL)
-        and LIMIT <= place.order_type <= TRAILING_STOP
-        and GTC <= place.time_in_force <= GTD
-        and place.self_trade <= STP_DECREMENT
-        and place.price >= 0
-        and place.qty >= 0
-    )
-    if not plain:
-        return MALFORMED
-    if (place.flags | place.self_trade) != 0 or (place.expire_ns | place.display_qty) != 0:
-        return NOT_SUPPORTED
-    if place.order_type > MARKET or place.time_in_force > IOC:
-        return NOT_SUPPORTED
-    if place.order_type == MARKET and place.time_in_force != IOC:
-        return MALFORMED
-    return 0
 
 
 @inlined
@@ -155,36 +143,6 @@ def check(state: Record, command: int) -> int:
     if reason == 0:
         reason = check_room(state, place)
     return reason
-
-
-@inlined
-def check_terms(state: Record, terms: Record, price: int, qty: int) -> int:
-    """Price, quantity and notional of a LIMIT order against the instrument."""
-    if price == 0:
-        return PRICE_MISSING
-    if price > terms.price_limit:
-        return because(state, PRICE_OUT_OF_BAND, terms.price_limit, price)
-    reason = check_qty(state, terms, qty)
-    if reason != 0:
-        return reason
-    unit = price * terms.multiplier
-    if product_exceeds(unit, qty, MONEY_MAX):
-        return because(state, NOTIONAL_TOO_LARGE, MONEY_MAX, 0)
-    notional = unit * qty
-    if notional < terms.notional_min:
-        return because(state, NOTIONAL_TOO_SMALL, terms.notional_min, notional)
-    if terms.notional_max != 0 and notional > terms.notional_max:
-        return because(state, NOTIONAL_TOO_LARGE, terms.notional_max, notional)
-    return 0
-
-
-@inlined
-def check_qty(state: Record, terms: Record, qty: int) -> int:
-    if qty < terms.qty_low:
-        return because(state, QTY_TOO_SMALL, terms.qty_low, qty)
-    if qty > terms.qty_high:
-        return because(state, QTY_TOO_LARGE, terms.qty_high, qty)
-    return 0
 
 
 @inlined
@@ -235,8 +193,12 @@ def enter(state: Record, command: int, flags: int) -> int:
     order = order_row(state, slot)
     if state.record != 0:
         id_record_row(state, state.record).order_id = order.order_id
-    event = order_event(state, ORDER_ACCEPTED, flags, order, cold_row(state, slot))
+    event = bare_event(state, ORDER_ACCEPTED, place, command + CLIENT_ORDER_ID_AT)
+    event.flags = flags | (place.side & SELL_SIDE)
+    event.order_id = order.order_id
+    event.price = place.price
     event.qty = place.qty
+    event.leaves = place.qty
     event.cum = held
     event.cum_notional = place.order_type | (place.time_in_force << 8)
     return slot
@@ -260,13 +222,12 @@ def rest_or_end(state: Record, slot: int) -> None:
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     if order.leaves > 0 and cold.time_in_force == GTC:
-        if order.cum > 0:
-            rested(state, slot)
+        rested(state, slot)  # It crossed, so nothing told that yet, whether it traded or not.
         orders.rest(state, slot)
-        open_order(state, order.account, slot)
+        open_order(state, cold.account, slot)
         return
     if state.risk != 0:
-        holds.release(state, instrument_row(state, cold.instrument), order, cold)
+        holds.release(state, instrument_row(state, cold.instrument), order, cold, 0)
     if order.leaves == 0:
         end(state, slot, STATUS_FILLED, 0)
         return
@@ -279,7 +240,7 @@ def rest_or_end(state: Record, slot: int) -> None:
 
 @kernel
 def rested(state: Record, slot: int) -> None:
-    """ORDER_RESTED: something was filled, and the rest is in the book."""
+    """ORDER_RESTED: what is left is in the book, and no flag RESTS said so."""
     stay_apart()
     order = order_row(state, slot)
     cold = cold_row(state, slot)

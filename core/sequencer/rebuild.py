@@ -11,6 +11,7 @@ from core.book.levels import raise_trie
 from core.constants import PAGE_INDEX_BITS
 from core.jit import kernel
 from core.memory import Record, address_of
+from core.records import SYMBOL_AT
 from core.risk.accounts import PAIR_SHIFT
 from core.risk.ids import enter
 from core.risk.text import ACCOUNT_NAMES, ASSET_NAMES, INSTRUMENT_NAMES, add_name, text_hash
@@ -20,6 +21,7 @@ from core.rows import (
     balance_row,
     id_record_row,
     instrument_row,
+    limit_row,
     page_row,
     position_row,
     session_row,
@@ -58,7 +60,7 @@ def rebuild_names(state: Record) -> None:
     for row in range(1, state.assets_used + 1):
         add_name(state, ASSET_NAMES, address_of(asset_row(state, row)), row)
     for row in range(1, state.instruments_used + 1):
-        add_name(state, INSTRUMENT_NAMES, address_of(instrument_row(state, row)), row)
+        add_name(state, INSTRUMENT_NAMES, address_of(instrument_row(state, row)) + SYMBOL_AT, row)
 
 
 @kernel
@@ -74,6 +76,10 @@ def rebuild_pairs(state: Record) -> None:
     for row in range(1, state.sessions_used + 1):
         session = session_row(state, row).session
         table.insert(state.session_table, state.session_mask, session, row)
+    for row in range(1, state.limits_used + 1):
+        limits = limit_row(state, row)
+        key = (limits.account << PAIR_SHIFT) | limits.instrument
+        table.insert(state.limit_table, state.limit_mask, key, row)
 
 
 @kernel

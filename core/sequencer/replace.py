@@ -4,45 +4,41 @@ from typing import Final
 
 from core.book import levels, orders, queue
 from core.jit import inlined, kernel
-from core.memory import Record, address_of, copy36
+from core.memory import Record
 from core.messages import (
     BUY,
-    CLIENT_ORDER_ID_AT,
-    EVENT_CLIENT_ORDER_ID_AT,
     LIMIT,
-    ORDER_REPLACED,
     PHASE_OPEN,
     PRIORITY_KEPT,
-    QTY_LEAVES,
-    REPLACED_FROM,
     RESTS,
-    SELL,
     STATUS_FILLED,
     STATUS_OPEN,
 )
 from core.reasons import Reason
-from core.risk import holds, text
-from core.risk.ids import no_longer_current
-from core.rows import (
-    COLD_CLIENT_ORDER_ID_AT,
-    bookside_row,
-    cold_row,
-    instrument_row,
-    order_row,
-    position_row,
-)
-from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
-from core.sequencer.change import find_target, remember_target, target_form
-from core.sequencer.events import order_event
+from core.risk import holds
+from core.rows import account_row, bookside_row, cold_row, instrument_row, order_row
+from core.sequencer.admit import REPEATED, admit, because, reject, replace_at
+from core.sequencer.amend import check_any, replace_any
+from core.sequencer.change import find_target, remember_target
+from core.sequencer.checks import check_terms
 from core.sequencer.life import end_open
-from core.sequencer.place import check_terms, rested
+from core.sequencer.place import rested
+from core.sequencer.replacing import (
+    move_hold,
+    new_hold,
+    new_leaves,
+    new_price,
+    replace_form,
+    replaced,
+    replaced_from,
+    take_id,
+)
 from core.sequencer.sweep import sweep
 
 CAPACITY: Final = Reason.CAPACITY.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
 MALFORMED: Final = Reason.MALFORMED.value
-NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
 PHASE: Final = Reason.PHASE.value
 TOO_LATE: Final = Reason.TOO_LATE.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
@@ -52,11 +48,7 @@ QTY_MOST: Final = (1 << 63) - 1
 @kernel
 def replace_order(state: Record, command: int) -> None:
     replace = replace_at(command)
-    reason = target_form(command, replace.order_id)
-    if replace.qty_basis > QTY_LEAVES or replace.price < 0 or replace.qty < 0:
-        reason = MALFORMED
-    if reason == 0 and replace.display_qty != 0:
-        reason = NOT_SUPPORTED
+    reason = replace_form(command)
     if reason == 0:
         reason = admit(state, command)
     if reason == REPEATED:
@@ -66,12 +58,18 @@ def replace_order(state: Record, command: int) -> None:
         slot = find_target(state, command, replace.order_id)
         if slot == 0:
             reason = UNKNOWN_ORDER
+    general = slot != 0 and is_special(state, command, slot)
     if reason == 0:
-        reason = check_replace(state, replace, slot)
+        reason = check_replace(state, replace, slot) if not general else 0
+    if reason == 0 and general:
+        reason = check_any(state, command, slot)
     if reason != 0:
         reject(state, command, reason, slot)
         return
     remember_target(state, slot)
+    if general:
+        replace_any(state, command, slot)
+        return
     price = new_price(state, replace, slot)
     leaves = new_leaves(state, replace, slot)
     if keeps_priority(state, slot, price, leaves):
@@ -81,19 +79,14 @@ def replace_order(state: Record, command: int) -> None:
 
 
 @inlined
-def new_price(state: Record, replace: Record, slot: int) -> int:
-    return replace.price if replace.price != 0 else order_row(state, slot).price  # type: ignore[no-any-return]
-
-
-@inlined
-def new_leaves(state: Record, replace: Record, slot: int) -> int:
-    """The open quantity that the replace asks for; below 1 when that is filled already."""
-    order = order_row(state, slot)
-    if replace.qty == 0:
-        return order.leaves  # type: ignore[no-any-return]
-    if replace.qty_basis == QTY_LEAVES:
-        return replace.qty  # type: ignore[no-any-return]
-    return replace.qty - order.cum  # type: ignore[no-any-return]
+def is_special(state: Record, command: int, slot: int) -> bool:
+    """More than a plain order with usual terms: for ``amend``."""
+    replace = replace_at(command)
+    cold = cold_row(state, slot)
+    terms = instrument_row(state, cold.instrument)
+    special = state.killed | account_row(state, cold.account).special | order_row(state, slot).extra
+    special = special | terms.special | terms.pending | cold.flags | replace.display_qty
+    return special != 0 or replace.slots == 2  # type: ignore[no-any-return]
 
 
 @inlined
@@ -122,7 +115,7 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     if reason != 0 or keeps_priority(state, slot, price, leaves):
         return reason
     if state.risk != 0:
-        free = holds.available_for(state, order.account, cold.instrument, cold.side)
+        free = holds.available_for(state, cold.account, cold.instrument, cold.side)
         more = new_hold(terms, cold.side, price, leaves) - holds.hold_of(terms, order, cold)
         if more > free:
             buying = cold.side == BUY
@@ -133,14 +126,6 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     if not levels.has_room(state, bookside, price ^ bookside_row(state, bookside).flip):
         return because(state, CAPACITY, state.pages_max, state.pages_max)
     return 0
-
-
-@inlined
-def new_hold(terms: Record, side: int, price: int, leaves: int) -> int:
-    """What an order of these terms holds when it enters."""
-    if side == SELL:
-        return leaves * terms.base_per_lot  # type: ignore[no-any-return]
-    return holds.buy_hold(terms, price, leaves)
 
 
 @inlined
@@ -188,67 +173,9 @@ def change_place(state: Record, command: int, slot: int, price: int, leaves: int
     if not crossing:
         orders.rest(state, slot)
         return
-    filled_before = order.cum
     sweep(state, slot)
     if order.leaves == 0:
         end_open(state, slot, STATUS_FILLED, 0)
         return
-    if order.cum > filled_before:
-        rested(state, slot)
+    rested(state, slot)
     orders.rest(state, slot)
-
-
-@inlined
-def move_hold(state: Record, slot: int, price: int, leaves: int) -> int:
-    """From the old hold to the new one; how much that is."""
-    order = order_row(state, slot)
-    cold = cold_row(state, slot)
-    terms = instrument_row(state, cold.instrument)
-    position = position_row(state, cold.position)
-    before = holds.hold_of(terms, order, cold)
-    after = new_hold(terms, cold.side, price, leaves)
-    holds.move(state, position, cold.side, after - before)
-    if cold.side == SELL:
-        position.held += leaves - order.leaves
-    else:
-        cold.hold_fee = after - price * leaves * terms.multiplier
-    return after
-
-
-@inlined
-def replaced(state: Record, command: int, slot: int, flags: int) -> Record:
-    """ORDER_REPLACED: the new values, to the session that asked."""
-    order = order_row(state, slot)
-    place = place_at(command)
-    event = order_event(state, ORDER_REPLACED, flags, order, cold_row(state, slot))
-    event.session = place.session
-    event.qty = order.leaves + order.cum
-    own_id = command + CLIENT_ORDER_ID_AT
-    if not text.is_empty(own_id):
-        copy36(address_of(event) + EVENT_CLIENT_ORDER_ID_AT, own_id)
-    return event
-
-
-@inlined
-def replaced_from(state: Record, slot: int, shown: int, held: int) -> Record:
-    """REPLACED_FROM: what left the book, to the session of the order; the caller sets the old
-    quantity, and the old price where it changed."""
-    order = order_row(state, slot)
-    event = order_event(state, REPLACED_FROM, 0, order, cold_row(state, slot))
-    event.leaves = shown
-    event.fee = held
-    return event
-
-
-@inlined
-def take_id(state: Record, command: int, slot: int) -> None:
-    """The order goes by the client order id of the replace, if that has one."""
-    cold = cold_row(state, slot)
-    cold.updated_ns = state.timestamp_ns
-    own_id = command + CLIENT_ORDER_ID_AT
-    if text.is_empty(own_id):
-        return
-    copy36(address_of(cold) + COLD_CLIENT_ORDER_ID_AT, own_id)
-    before = cold.id_record
-    cold.id_record = state.record
-    no_longer_current(state, before)

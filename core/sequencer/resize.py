@@ -17,7 +17,7 @@ from core.rows import table_mask
 from core.sequencer.state import State
 
 Array = np.ndarray[Any, Any]
-TABLES = ("accounts", "assets", "instruments", "balances", "positions", "sessions")
+TABLES = ("accounts", "assets", "instruments", "balances", "positions", "sessions", "extras")
 
 
 def refuse_small(manifest: Manifest, limits: Limits) -> None:
@@ -28,6 +28,7 @@ def refuse_small(manifest: Manifest, limits: Limits) -> None:
         "closed_keep": rows.get("closed", 0),
         "pages_max": rows.get("pages", 1) - 1,
         "ids_max": rows.get("id_records", 1) - 1,
+        "limits_max": rows.get("limit_rows", 1) - 1,
         **{f"{table}_max": rows.get(table, 1) - 1 for table in TABLES},
     }
     found = [

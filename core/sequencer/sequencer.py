@@ -8,6 +8,7 @@ demands.  (architecture.md, decisions 1, 2, 11-14)
 
 from typing import Final
 
+from core.book.deadlines import next_deadline
 from core.clock import monotonic_ns, realtime_ns
 from core.constants import (
     BATCH_SLOTS_MAX,
@@ -46,11 +47,11 @@ from core.counters import (
     gauge,
 )
 from core.crc32c import record_crc32c
-from core.jit import call_entry, inlined, kernel
+from core.jit import call_entry, inlined, kernel, stay_apart
 from core.journal.appender import NO_ROOM, append, journal_at
 from core.layout import record
-from core.memory import Record, copy, copy128, load_i64, pointer, store_i64
-from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE
+from core.memory import Record, copy, fill, load_i64, pointer, store_i64
+from core.messages import COMMAND, QUERY_FIRST, QUERY_STATE, SCHEMA, TIME
 from core.ring import at_end, poll, reply_push
 from core.rows import state_at
 from core.stages import applied, journaled, published, take
@@ -81,7 +82,7 @@ LOOP: Final = record(
         ("commands", "<i8"),
         ("first_sequence", "<i8"),
         ("is_stamped", "<i8"),  # The batch waits for a segment.
-        ("query_count", "<i8"),
+        ("query_count", "<i8"),  # Slots of queries.
         ("query_next", "<i8"),
         ("stop", "<i8"),  # 1: take nothing more from the rings.
         ("idle_from_ns", "<i8"),
@@ -112,6 +113,8 @@ CHECKPOINT_DUE: Final = 2
 MARKER_DUE: Final = 3
 STATE_ASKED: Final = 4  # The query at ``query_next`` wants the state hash.
 
+MILLISECOND_NS: Final = 1_000_000
+FAR_NS: Final = 1 << 62
 ENGINE_FAILED: Final = -1_000_000  # An invariant broke in checked mode.
 
 PYTHON_NS: Final = 50_000_000
@@ -137,7 +140,7 @@ def turn(loop_address: int) -> int:
     gauge(loop.counters, DURABLE_SEQUENCE, journal_at(loop.journal).durable_sequence)
     while now_ns - begun_ns < PYTHON_NS:
         if loop.is_stamped == 0 and loop.query_count == 0 and loop.stop == 0:
-            collect(loop)
+            gather(loop)
         busy = loop.commands > 0 or loop.query_count > 0
         if loop.commands > 0:
             done = journal_and_apply(loop)
@@ -182,6 +185,38 @@ def measure(loop: Record, now_ns: int) -> None:
         loop.second_from_ns = now_ns
 
 
+@inlined
+def gather(loop: Record) -> None:
+    """What is due in the state, or what came in the rings."""
+    if loop.slots == 0 and until_due_ns(loop) == 0:
+        take_time(loop)
+    else:
+        collect(loop)
+
+
+@inlined
+def until_due_ns(loop: Record) -> int:
+    """How long until something in the state is due; 0: it is due; FAR_NS: nothing ever is."""
+    due_ns = next_deadline(state_at(loop.state))
+    if due_ns == 0:
+        return FAR_NS
+    return max(due_ns - realtime_ns(), 0)
+
+
+@kernel
+def take_time(loop: Record) -> None:
+    """A TIME command, alone in its block: what comes next meets nothing that was due before it,
+    but for what became due in the microseconds between."""
+    stay_apart()
+    fill(loop.batch, 0, SLOT_BYTES)
+    command = command_at(loop.batch)
+    command.kind = TIME
+    command.schema = SCHEMA
+    command.slots = 1
+    loop.slots = 1
+    loop.commands = 1
+
+
 @kernel
 def collect(loop: Record) -> None:
     """Commands into the batch, queries beside it: what waits in the rings, a part of each in turn,
@@ -215,8 +250,8 @@ def sort_out(loop: Record, taken: int) -> None:
         command = command_at(source)
         slots = command.slots
         if command.kind >= QUERY_FIRST:
-            copy128(loop.queries + loop.query_count * SLOT_BYTES, source)
-            loop.query_count += 1
+            copy(loop.queries + loop.query_count * SLOT_BYTES, source, slots * SLOT_BYTES)
+            loop.query_count += slots
         else:
             copy(loop.batch + loop.slots * SLOT_BYTES, source, slots * SLOT_BYTES)
             loop.slots += slots
@@ -318,7 +353,7 @@ def answer_queries(loop: Record) -> bool:
         rows = call_entry(loop.answer_entry, loop.state, query, loop.answers)
         if rows > 0:
             reply(loop, command_at(query).gateway, rows)
-        loop.query_next += 1
+        loop.query_next += command_at(query).slots
     loop.query_count = 0
     loop.query_next = 0
     return True
@@ -338,7 +373,7 @@ def push_answer(loop_address: int, rows: int) -> None:
     loop = loop_at(loop_address)
     query = command_at(loop.queries + loop.query_next * SLOT_BYTES)
     reply(loop, query.gateway, rows)
-    loop.query_next += 1
+    loop.query_next += query.slots
 
 
 @kernel
@@ -397,6 +432,7 @@ def rest(loop: Record, now_ns: int) -> int:
     timeout_ms = MARKER_IDLE_MS if loop.marker_owed != 0 else IDLE_MS
     if loop.owed_ns != 0:  # Whoever is owed a byte gets it within a millisecond, asleep or not.
         timeout_ms = OWED_MS
+    timeout_ms = min(timeout_ms, until_due_ns(loop) // MILLISECOND_NS + 1)
     idle_ns = now_ns - loop.idle_from_ns
     slept = idle(loop.waiter, loop.ends, loop.gateway_count, idle_ns, timeout_ms)
     if slept != 0:

@@ -30,6 +30,7 @@ from core.journal.snapshots import (
     read_manifest,
 )
 from core.limits import Limits, from_genesis
+from core.sequencer.migrate import are_sections, is_first, migrate
 from core.sequencer.rebuild import rebuild
 from core.sequencer.resize import begin_rings, move_links, refuse_small
 from core.sequencer.state import SECTIONS, State
@@ -121,15 +122,21 @@ def load(directory: Path, *, populate: bool = False, limits: Limits | None = Non
     finally:
         os.close(fd)
     content.madvise(mmap.MADV_WILLNEED)
-    if [section.name for section in manifest.sections] != list(SECTIONS):
+    names = [section.name for section in manifest.sections]
+    if not are_sections(names, list(SECTIONS)):
         raise SnapshotBad(path, f"expected the sections {', '.join(SECTIONS)}")
+    old_orders: Array | None = None
     for section in manifest.sections:
-        _put(state, section, _rows(content, section, path), path)
+        rows = _checked(content, section, path)
+        old_orders = rows if section.name == "orders" else old_orders
+        _put(state, section, _as_declared(section.name, rows), path)
         if section.name == "counters" and limits is not None:
             begin_rings(state, old)
     state.populated()
     if limits is not None:
         move_links(state, old)
+    if is_first(names, list(SECTIONS)):
+        migrate(state, old_orders)
     rebuild(state.address)
     same = limits is None or limits == old
     if same and _is_laid_out_alike(manifest) and state.hash().hex() != manifest.state_hash:
@@ -192,8 +199,8 @@ def _dtype(fields: list[Any]) -> "np.dtype[Any]":
     return np.dtype([(f[0], f[1], tuple(f[2])) if len(f) > 2 else (f[0], f[1]) for f in fields])
 
 
-def _rows(content: mmap.mmap, section: Section, path: Path) -> Array:
-    """The rows of a section as this program lays them out; raises SnapshotBad."""
+def _checked(content: mmap.mmap, section: Section, path: Path) -> Array:
+    """The rows of a section as they were written; raises SnapshotBad."""
     try:
         dtype = _dtype(section.fields)
     except (TypeError, ValueError, LookupError) as error:
@@ -205,13 +212,18 @@ def _rows(content: mmap.mmap, section: Section, path: Path) -> Array:
     raw = np.frombuffer(content, np.uint8, section.bytes, section.offset)
     if section.bytes and int(crc32c(raw.ctypes.data, section.bytes)) != section.crc32c:
         raise SnapshotBad(path, f"the checksum of {section.name} is wrong", section.offset)
-    rows = raw.view(dtype)
-    wanted = SECTIONS[section.name]
+    return raw.view(dtype)
+
+
+def _as_declared(section: str, rows: Array) -> Array:
+    """The rows of a section as this program lays them out."""
+    wanted, dtype = SECTIONS[section], rows.dtype
     if dtype == wanted:
         return rows
-    found = np.zeros(section.rows, wanted)
+    found = np.zeros(len(rows), wanted)
     for name in set(wanted.names or ()) & set(dtype.names or ()):
-        found[name] = rows[name]
+        if rows[name].shape == found[name].shape:  # Room that was kept may have become less.
+            found[name] = rows[name]
     return found
 
 

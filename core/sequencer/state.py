@@ -13,31 +13,34 @@ from typing import Final
 import numpy as np
 
 from core import memory
-from core.constants import NAME_BYTES, PAGE_LEVELS, TRIE_TIERS
+from core.constants import NAME_BYTES, PAGE_LEVELS, STOP_SIDES, TRIE_TIERS
 from core.jit import kernel
 from core.layout import offset_of
 from core.limits import Limits
 from core.messages import EVENT, packed
-from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
-from core.rows import (
+from core.records import (
     ACCOUNT,
     ASSET,
     BALANCE,
     BOOKSIDE,
     COLD,
     COUNTERS_AT,
+    DEADLINE,
+    DRAFT,
+    EXTRA,
     ID_RECORD,
     INSTRUMENT,
     LEVEL,
+    LIMIT_ROW,
     ORDER,
     PAGE,
     POSITION,
     SESSION,
     SLOT_ENTRY,
     STATE,
-    state_at,
-    table_mask,
 )
+from core.risk.accounts import FEES_ACCOUNT, OUTSIDE_ACCOUNT
+from core.rows import state_at, table_mask
 from core.sequencer.fetch import FETCH_SLOTS
 from core.sequencer.reference import add_account
 
@@ -64,6 +67,10 @@ SECTIONS: Final = {
     "assets": ASSET,
     "instruments": INSTRUMENT,
     "sessions": SESSION,
+    "extras": EXTRA,
+    "deadlines": DEADLINE,
+    "limit_rows": LIMIT_ROW,
+    "stop_sides": BOOKSIDE,
 }
 SYSTEM_NAMES: Final = {FEES_ACCOUNT: "fees", OUTSIDE_ACCOUNT: "outside"}
 
@@ -81,7 +88,7 @@ def tables(limits: Limits) -> dict[str, int]:
         "node_table": (node_mask(limits) + 1) * entry,
         "scratch": FETCH_SLOTS * 8,
         "page_queue": (table_mask(limits.pages_max) + 1) * 4,
-        "booksides": 2 * (limits.instruments_max + 1) * BOOKSIDE.itemsize,
+        "booksides": (STOP_SIDES + 2 * (limits.instruments_max + 1)) * BOOKSIDE.itemsize,
         "closed": limits.closed_keep * 4,
         "id_buckets": (bucket_mask(limits) + 1) * LINE_BYTES,
         "id_records": (limits.ids_max + 1) * ID_RECORD.itemsize,
@@ -91,11 +98,22 @@ def tables(limits: Limits) -> dict[str, int]:
         "assets": (limits.assets_max + 1) * ASSET.itemsize,
         "instruments": (limits.instruments_max + 1) * INSTRUMENT.itemsize,
         "sessions": (limits.sessions_max + 1) * SESSION.itemsize,
+        "extras": (limits.extras_max + 1) * EXTRA.itemsize,
+        "deadlines": (deadlines_max(limits) + 1) * DEADLINE.itemsize,
+        "limit_rows": (limits.limits_max + 1) * LIMIT_ROW.itemsize,
+        "draft": DRAFT.itemsize,
+        "cascade": (limits.orders_max + 2) * 8,
         "name_table": (name_mask(limits) + 1) * entry,
         "balance_table": (table_mask(limits.balances_max) + 1) * entry,
         "position_table": (table_mask(limits.positions_max) + 1) * entry,
         "session_table": (table_mask(limits.sessions_max) + 1) * entry,
+        "limit_table": (table_mask(limits.limits_max) + 1) * entry,
     }
+
+
+def deadlines_max(limits: Limits) -> int:
+    """An order, an account and an instrument have at most one each."""
+    return limits.extras_max + limits.accounts_max + limits.instruments_max
 
 
 def node_mask(limits: Limits) -> int:
@@ -144,6 +162,7 @@ class State:
             if name in (STATE.names or ()):
                 self.header[name] = value
         self.header["order_base"] = (limits.pages_max + 1) * PAGE_LEVELS
+        self.header["deadlines_max"] = deadlines_max(limits)
         self.header["page_mask"] = table_mask(limits.pages_max)
         self.header["queue_mask"] = table_mask(limits.pages_max)
         self.header["node_mask"] = node_mask(limits)
@@ -152,6 +171,7 @@ class State:
         self.header["balance_mask"] = table_mask(limits.balances_max)
         self.header["position_mask"] = table_mask(limits.positions_max)
         self.header["session_mask"] = table_mask(limits.sessions_max)
+        self.header["limit_mask"] = table_mask(limits.limits_max)
         self.header["id_key"] = np.array(id_key, np.int64)
         self.header["risk"] = int(risk)
         for account in () if blank else sorted(SYSTEM_NAMES):
@@ -223,6 +243,10 @@ class State:
             used("assets", self["assets_used"] + 1),
             used("instruments", self["instruments_used"] + 1),
             used("sessions", self["sessions_used"] + 1),
+            used("extras", self["extras_used"] + 1),
+            used("deadlines", self["deadlines_count"] + 1),
+            used("limit_rows", self["limits_used"] + 1),
+            used("stop_sides", 2 * (self["instruments_used"] + 1)),
         ]
 
     def table_address(self, name: str) -> int:
@@ -231,6 +255,8 @@ class State:
             return self["arena"]
         if name == "orders":
             return self["arena"] + self["order_base"] * LEVEL.itemsize
+        if name == "stop_sides":
+            return self["booksides"] + STOP_SIDES * BOOKSIDE.itemsize
         return self[name]
 
     def room(self, name: str) -> int:
@@ -246,6 +272,9 @@ class State:
             "booksides": 2 * (limits.instruments_max + 1),
             "closed": limits.closed_keep,
             "id_records": limits.ids_max + 1,
+            "deadlines": deadlines_max(limits) + 1,
+            "limit_rows": limits.limits_max + 1,
+            "stop_sides": 2 * (limits.instruments_max + 1),
         }
         return rows[name] if name in rows else int(getattr(limits, f"{name}_max")) + 1
 

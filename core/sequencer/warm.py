@@ -38,7 +38,7 @@ def warm() -> None:
         slots.view(m.COMMAND)["sequence"] = sequence
         slots.view(m.COMMAND)["timestamp_ns"] = sequence
         runner.apply(slots)
-    for kind in range(m.QUERY_FIRST, m.QUERY_STATE):
+    for kind in range(m.QUERY_FIRST, m.QUERY_LAST + 1):
         query = np.zeros(1, m.QUERY)
         query["kind"] = kind
         runner.query(query.tobytes())

@@ -110,7 +110,7 @@ async def test_all_pages_are_read_and_a_failure_leaves_the_old_data() -> None:
     await reference.refresh(query, 1.0)
 
     assert len(reference.assets) == len(reference.by_id) == 100
-    assert reference.by_symbol["N100"].base.name == "N100"
+    assert reference.by_symbol["N100"].base_name == "N100"
     assert (reference.as_of, reference.stale) == (5, False)
     assert asked == [(kind, cursor) for kind in (135, 134) for cursor in (0, 64, 100)]
 

@@ -11,7 +11,8 @@ from core.jit import kernel
 from core.memory import address_of, store_i64
 from core.messages import FILL
 from core.output import LAPPED, attach_output, create_output, oldest, position, read
-from core.rows import STATE, state_at
+from core.records import STATE
+from core.rows import state_at
 from core.sequencer.events import mark_last, new_event, publish, reserve
 from tests.concurrency import peers
 

@@ -22,6 +22,7 @@ from core.jit import MODE_NAME
 from core.journal.config import JournalConfig
 from core.journal.layout import SYNC
 from core.limits import SMALL
+from core.records import ASSET
 from core.ring import (
     Ring,
     attach_inbound,
@@ -33,7 +34,6 @@ from core.ring import (
     reply_push,
     take,
 )
-from core.rows import ASSET
 from core.sequencer.core import Core, CoreConfig
 from core.sequencer.sequencer import turn
 from core.shm import DIRECTORY, HEADER_BYTES, prefix, unlink_stale

@@ -11,6 +11,7 @@ import lzma
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +25,9 @@ from core.journal.layout import DURABILITIES
 from core.journal.verify import locate, open_walk, verify
 from core.limits import SMALL
 from core.sequencer.engine import ENGINE_VERSION
-from replay import keeping, replay
+from replay import keeping, replay, views
 from replay.snapshots import make as make_snapshot
+from tests.golden import venue
 from tests.model.commands import Command, MassCancel, OtherKind, Withdraw
 from tests.model.flows import command_of, made, set_up
 from tests.replay.live import Live
@@ -50,7 +52,7 @@ def config_of(durability: str) -> JournalConfig:
 
 
 def commands() -> list[Command]:
-    """One of each kind at least, some of them rejected; always the same."""
+    """A flow as version 1 had it, some of it rejected; always the same."""
     found = set_up(SYMBOLS)
     flow = made(SEED, OPERATIONS, SYMBOLS)
     begin = len(found) + 1
@@ -58,22 +60,38 @@ def commands() -> list[Command]:
     found += [
         Withdraw(account=4, asset=1, amount=12_345),
         Withdraw(account=5, asset=1, amount=1 << 60),
-        OtherKind(number=12, account=3),
+        OtherKind(number=60, account=3),
         MassCancel(account=3),
     ]
     return found
 
 
-def write(data: Path, durability: str) -> dict[str, Any]:
-    """Write one journal with the real core: two lives, segments, two snapshots; what it means."""
+def parts() -> list[list[Command]]:
+    """What is sent in the two lives; deadlines that the second one sets come between its halves."""
     sent = commands()
     half = len(sent) // 2
-    for part in (sent[:half], sent[half:]):
+    return [sent[:half], [*sent[half:], *venue.instruments(), *venue.orders()]]
+
+
+def order_of(live: Live, client_order_id: str) -> int:
+    """The order with this id; 0 when there is none."""
+    state = live.core.state
+    names = [messages.text(row["client_order_id"]) for row in views.cold(state)]
+    slot = names.index(client_order_id) if client_order_id in names else 0
+    return int(views.orders(state)[slot]["order_id"]) if slot else 0
+
+
+def write(data: Path, durability: str) -> dict[str, Any]:
+    """Write one journal with the real core: two lives, segments, two snapshots; what it means."""
+    for number, part in enumerate(parts()):
         live = Live(data, config_of(durability))
         live.send(part[:10])
         live.checkpoint()
         live.core.writer.rotate()
         live.send(part[10:])
+        if number:
+            time.sleep(1.5)  # TIME is journaled where something is due.
+            live.send(venue.ends([order_of(live, name) for name in ("w-1", "w-2")]))
         live.checkpoint()
         live.close()
         make_snapshot(data)

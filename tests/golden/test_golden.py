@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from core import messages
 from core.journal import manifest
 from core.journal.dump import dump
 from core.journal.errors import JournalRefused
@@ -24,8 +25,11 @@ from tests.golden.make import BLOCKS, COMPARED, config_of, unpack
 from tests.replay.live import Live
 
 ROOT: Final = Path(__file__).parent
-VERSIONS: Final = sorted(path.name for path in ROOT.glob("v*"))
+VERSIONS: Final = sorted(path.name for path in ROOT.glob("v[0-9]*"))
 GOLDEN: Final = [(version, durability) for version in VERSIONS for durability in DURABILITIES]
+
+# Kinds that their engine did not have, and that have a name by now.
+LATER_NAMES: Final = {"12": "UPDATE_INSTRUMENT"}
 
 Expected = dict[str, Any]
 
@@ -50,6 +54,14 @@ def test_there_are_journals_of_every_durability_with_every_kind_of_block() -> No
         assert set(first[durability]["kinds"]) == commands | BLOCKS | {"12"}
 
 
+def test_newer_journals_have_every_kind_that_their_engine_had() -> None:
+    newest = json.loads((ROOT / VERSIONS[-1] / "expected.json").read_text())
+    if newest["sync"]["engine_version"] != ENGINE_VERSION:
+        pytest.skip(f"the golden journals of engine version {ENGINE_VERSION} are not made yet")
+    for durability in DURABILITIES:
+        assert set(messages.COMMAND_NAMES.values()) | BLOCKS <= set(newest[durability]["kinds"])
+
+
 def test_every_byte_verifies(golden: tuple[Path, Expected]) -> None:
     data, expected = golden
     found = verify(data)
@@ -69,11 +81,13 @@ def test_every_byte_verifies(golden: tuple[Path, Expected]) -> None:
 def test_every_field_has_its_name_and_value(golden: tuple[Path, Expected]) -> None:
     data, expected = golden
     rows = list(dump(data))
-    assert Counter(row["kind"] for row in rows) == expected["kinds"]
+    named = {LATER_NAMES.get(kind, kind): count for kind, count in expected["kinds"].items()}
+    assert Counter(row["kind"] for row in rows) == named
     first = {row["kind"]: row for row in reversed(rows)}
     for said in expected["rows"]:
-        found = first[said["kind"]]
-        assert {name: found.get(name) for name in said} == said
+        kind = LATER_NAMES.get(said["kind"], said["kind"])
+        same = {name: value for name, value in said.items() if name not in ("kind", "body")}
+        assert {name: first[kind].get(name) for name in same} == same
 
 
 def test_its_own_engine_replays_it_to_the_hash(golden: tuple[Path, Expected]) -> None:

@@ -59,3 +59,4 @@ class Rejected(Exception):
         self.reason = reason
         self.limit = limit
         self.value = value
+        self.order_id = 0  # Of the target, once it was found.

@@ -1,4 +1,4 @@
-"""The naive exchange: docs/engine.md in dicts, lists and SortedDict, apart from the engine.
+"""The naive exchange: docs/engine*.md in dicts, lists and SortedDict, apart from the engine.
 
 ``apply`` takes one command and gives its events.  Slow and obvious on purpose; every difference
 between it and the engine is a fault of one of them or of the page.
@@ -6,43 +6,69 @@ between it and the engine is a fault of one of them or of the page.
 
 from typing import NamedTuple
 
+from tests.model.answers import Answers
 from tests.model.book import LevelRow
+from tests.model.busts import Busts
+from tests.model.changing import Changing
 from tests.model.checks import check
+from tests.model.clock import Clock
 from tests.model.commands import (
     BUY,
-    QTY_TOTAL,
+    GTD,
     SELL,
-    CancelOrder,
+    SLOT_2,
     Command,
     Create,
     CreateAccount,
     CreateAsset,
     CreateInstrument,
+    DeadMan,
     Keyed,
     MassCancel,
     Money,
-    OtherKind,
     PlaceOrder,
-    ReduceOrder,
     ReplaceOrder,
     Targeted,
+    Transfer,
+    Withdraw,
+    changed,
     payload,
 )
-from tests.model.events import GONE, LAST, SELL_SIDE, Event, Rejected
+from tests.model.events import LAST, Event, Rejected
+from tests.model.fills import Fills
 from tests.model.form import check_form
+from tests.model.holds import Holds
 from tests.model.idempotency import Ids
+from tests.model.life import Life
+from tests.model.limits import Limits, LimitTable
+from tests.model.matching import Matching
+from tests.model.outside import Outside
+from tests.model.people import People
+from tests.model.placing import Placing
 from tests.model.reference import Reference
-from tests.model.rows import Asker
-from tests.model.state import OPEN, OUTSIDE, SLOT_BITS, IdRecord, Order, Sizes
-from tests.model.trading import Trading
-
-WORD_MAX = (1 << 63) - 1
+from tests.model.settlement import Settlement
+from tests.model.state import OUTSIDE, SLOT_BITS, IdRecord, Order, Sizes, Statistics
+from tests.model.venue import Venue
+from tests.model.venue_commands import (
+    GatewayLost,
+    KillSwitch,
+    OutsideCommand,
+    SessionClosed,
+    SessionOpened,
+    SetLimits,
+    SettleInstrument,
+    Time,
+    Trade,
+    UpdateAccount,
+    UpdateInstrument,
+)
+from tests.model.view import View
 
 
 class PositionRow(NamedTuple):
     net: int
     cost: int
-    held: int  # Lots in open sells.
+    held: int  # SPOT: lots in open sells.  BINARY: lots set aside.
     realized: int
     bought: int
     sold: int
@@ -54,31 +80,43 @@ class Exchange:
     def __init__(self, sizes: Sizes | None = None, *, risk: bool = True) -> None:
         self.sizes = sizes or Sizes()
         self.ids = Ids(self.sizes.ids_max)
-        self.trading = Trading(self.sizes, self.ids, risk=risk)
-        self.reference = Reference(self.sizes, self.trading)
-        self.sessions: dict[int, int] = {}
-        self.sessions_lost = 0
+        self.view = View(self.sizes, self.ids, risk=risk)
+        self.limits = LimitTable(self.view, self.sizes.limits_max)
+        self.holds = Holds(self.view, self.limits)
+        self.life = Life(self.view, self.holds)
+        fills = Fills(self.view, self.holds)
+        matching = Matching(self.view, self.life, fills, self.limits)
+        self.placing = Placing(self.view, self.holds, self.life, matching, self.limits)
+        self.changing = Changing(self.placing)
+        self.reference = Reference(self.view)
+        self.people = People(self.view, self.life, self.limits)
+        self.settlement = Settlement(self.view, self.life)
+        self.clock = Clock(self.view, self.life, self.people, self.settlement)
+        self.venue = Venue(self.view, self.life)
+        self.busts = Busts(self.view, self.placing)
+        self.outside = Outside(self.placing, self.settlement)
+        self.answers = Answers(self.view)
 
     # Applying.
 
     def apply(self, command: Command) -> list[Event]:
         """The events of one command, numbered and stamped."""
-        self._note_session(command)
-        trading = self.trading
-        trading.events = []
-        trading.sequence = command.sequence
-        trading.now_ns = command.timestamp_ns
+        command = _without_slot_2(command)
+        self.people.note(command.session, command.request_id)
+        view = self.view
+        view.events = []
+        view.sequence, view.now_ns = command.sequence, command.timestamp_ns
+        view.kind = command.kind
         try:
-            check_form(command)
-            if isinstance(command, Create):
-                trading.events.extend(self._create(command))
-            else:
-                assert isinstance(command, Keyed)
+            check_form(command, risk=view.risk)
+            if isinstance(command, Keyed):
                 self._apply_keyed(command)
+            else:
+                self._apply_admin(command)
         except Rejected as rejected:
-            assert not trading.events
-            trading.events.append(self._reject(command, rejected, self._asked_id(command)))
-        return self._numbered(command, trading.events)
+            assert not view.events, view.events
+            view.events.append(self.answers.reject(command, rejected))
+        return self._numbered(command, view.events)
 
     def _numbered(self, command: Command, events: list[Event]) -> list[Event]:
         last = len(events) - 1
@@ -93,24 +131,12 @@ class Exchange:
             for index, event in enumerate(events)
         ]
 
-    def _note_session(self, command: Command) -> None:
-        if command.session == 0:
-            return
-        if command.session in self.sessions or len(self.sessions) < self.sizes.sessions_max:
-            self.sessions[command.session] = command.request_id
-        else:
-            self.sessions_lost += 1
-
-    def _create(self, command: Create) -> list[Event]:
-        if isinstance(command, CreateAccount):
-            return [self.reference.create_account(command)]
-        if isinstance(command, CreateAsset):
-            return [self.reference.create_asset(command)]
-        assert isinstance(command, CreateInstrument)
-        return self.reference.create_instrument(command)
+    # Commands of traders.
 
     def _apply_keyed(self, command: Keyed) -> None:
-        if not OUTSIDE < command.account <= len(self.reference.accounts):
+        if command.account not in self.view.accounts:
+            raise Rejected("UNKNOWN_ACCOUNT")
+        if isinstance(command, Transfer) and command.counter_account not in self.view.accounts:
             raise Rejected("UNKNOWN_ACCOUNT")
         record = None
         if command.client_order_id:
@@ -118,234 +144,168 @@ class Exchange:
             if known is not None:
                 if known.payload != payload(command):
                     raise Rejected("DUPLICATE_CLIENT_ID")
-                self.trading.events.append(self._repeat(command, known))
+                self.view.events.append(self.answers.repeat(command, known))
                 return
             record = self.ids.put(command.account, command.client_order_id, payload(command))
             if isinstance(command, PlaceOrder):
                 record.order_id = command.sequence << SLOT_BITS
         try:
-            if command.expire_after_ns and command.timestamp_ns > command.expire_after_ns:
-                raise Rejected("EXPIRED_REQUEST", command.expire_after_ns, command.timestamp_ns)
+            self._check_who_and_when(command)
             self._decide(command, record)
         except Rejected as rejected:
             if record is not None:
                 record.reason = rejected.reason
             raise
+        counts = isinstance(command, Targeted | MassCancel) and self.view.risk
+        if counts and not isinstance(command, ReplaceOrder):  # That one was counted in its checks.
+            self.limits.count_message(command.account, self.view.now_ns)
+
+    def _check_who_and_when(self, command: Keyed) -> None:
+        orders = isinstance(command, PlaceOrder | ReplaceOrder)
+        if orders or isinstance(command, Transfer | Withdraw):
+            self.people.check_may_trade(command.account, orders=orders)
+        now = command.timestamp_ns
+        if command.expire_after_ns and now > command.expire_after_ns:
+            raise Rejected("EXPIRED_REQUEST", command.expire_after_ns, now)
+        if not isinstance(command, PlaceOrder) or command.time_in_force != GTD:
+            return
+        if command.expire_ns <= now:
+            raise Rejected("EXPIRED_REQUEST", command.expire_ns, now)
 
     def _decide(self, command: Keyed, record: IdRecord | None) -> None:
         if isinstance(command, PlaceOrder):
-            self.trading.place(command)
+            self.placing.place(command)
         elif isinstance(command, MassCancel):
-            self._mass_cancel(command)
+            self.changing.mass_cancel(command)
         elif isinstance(command, Money):
-            self.trading.events.extend(self.reference.move_money(command))
+            self.reference.move_money(command)
+        elif isinstance(command, DeadMan):
+            self.people.arm(command)
         else:
             assert isinstance(command, Targeted)
-            self._change(command, record)
+            order = self.changing.target(command)
+            if record is not None:
+                record.order_id = order.order_id
+            try:
+                self.changing.change(command, order)
+            except Rejected as rejected:
+                rejected.order_id = order.order_id
+                raise
 
-    # Cancel, reduce, replace.
+    # Commands of the venue.
 
-    def _target(self, command: Targeted) -> Order | None:
-        order_id = command.order_id
-        if order_id == 0:
-            original = self.ids.find(command.account, command.original_client_order_id)
-            order_id = original.order_id if original else 0
-        order = self.trading.rows.find(order_id) if order_id > 0 else None
-        return order if order is not None and order.account == command.account else None
-
-    def _change(self, command: Targeted, record: IdRecord | None) -> None:
-        order = self._target(command)
-        if order is None:
-            raise Rejected("UNKNOWN_ORDER")
-        if record is not None:
-            record.order_id = order.order_id
-        try:
-            if order.status != OPEN:
-                raise Rejected("TOO_LATE")
-            if isinstance(command, CancelOrder):
-                self._tell_accepted(command, order)
-                self.trading.cancel(order, "CANCELED_BY_USER")
-            elif isinstance(command, ReduceOrder):
-                self._reduce(command, order)
-            else:
-                assert isinstance(command, ReplaceOrder)
-                self._replace(command, order)
-        except Rejected as rejected:
-            raise RejectedOrder(rejected, order.order_id) from rejected
-
-    def _tell_accepted(self, command: Targeted, order: Order) -> None:
-        if command.client_order_id or command.session != order.session:
-            self.trading.emit(
-                "CANCEL_ACCEPTED",
-                order,
-                session=command.session,
-                client_order_id=command.client_order_id,
-                price=order.price,
-            )
-
-    def _reduce(self, command: ReduceOrder, order: Order) -> None:
-        if command.qty < 1:
-            raise Rejected("QTY_TOO_SMALL", 1, command.qty)
-        self._tell_accepted(command, order)
-        if command.qty >= order.leaves:
-            self.trading.cancel(order, "REDUCED_TO_ZERO")
-        else:
-            self.trading.reduce(order, command.qty)
-
-    def _replace(self, command: ReplaceOrder, order: Order) -> None:
-        price = command.price or order.price
-        if command.qty == 0:
-            leaves = order.leaves
-        elif command.qty_basis == QTY_TOTAL:
-            leaves = command.qty - order.cum
-        else:
-            leaves = command.qty
-        if leaves < 1:
-            raise Rejected("TOO_LATE", order.cum, command.qty)
-        instrument = self.trading.instruments[order.instrument]
-        self.trading.check_terms(instrument, price, order.cum + leaves)
-        asker = Asker(command.session, command.client_order_id, self.ids, command.account)
-        self.trading.replace(order, price, leaves, asker)
-
-    def _mass_cancel(self, command: MassCancel) -> None:
-        if command.instrument and command.instrument not in self.trading.instruments:
-            raise Rejected("UNKNOWN_INSTRUMENT")
-        orders = [
-            order
-            for order in self.trading.open_orders(command.account)
-            if command.instrument in (0, order.instrument) and command.side in (0, order.side)
-        ]
-        self.trading.events.append(
-            Event(
-                kind="MASS_CANCELED",
-                session=command.session,
-                account=command.account,
-                instrument=command.instrument,
-                client_order_id=command.client_order_id,
-                qty=len(orders),
-                flags=SELL_SIDE if command.side == SELL else 0,
-            )
-        )
-        for order in orders:
-            self.trading.cancel(order, "CANCELED_BY_MASS_CANCEL")
-
-    # Rejects and repeats.
-
-    def _asked_id(self, command: Command) -> int:
-        if isinstance(command, PlaceOrder):
-            return command.sequence << SLOT_BITS
-        return command.order_id if isinstance(command, Targeted) else 0
-
-    def _reject(self, command: Command, rejected: Rejected, order_id: int) -> Event:
-        if isinstance(command, OtherKind) or command.schema != 1:
-            return self._reject_unread(command, rejected)
-        is_place = isinstance(command, PlaceOrder)
-        sells = isinstance(command, PlaceOrder) and command.side == SELL
-        return self._answer(command)._replace(
-            kind="ORDER_REJECTED" if is_place else "COMMAND_REJECTED",
-            order_id=getattr(rejected, "order_id", order_id),
-            leaves=command.kind,
-            cum=rejected.limit,
-            cum_notional=min(rejected.value, WORD_MAX),
-            reason=rejected.reason,
-            flags=SELL_SIDE if sells else 0,
-        )
-
-    def _reject_unread(self, command: Command, rejected: Rejected) -> Event:
-        """Of another kind or schema only the prefix and the place of the id are known."""
-        name = command.name if isinstance(command, Create) else ""
-        return Event(
-            kind="COMMAND_REJECTED",
-            session=command.session,
-            account=command.account,
-            instrument=command.instrument,
-            client_order_id=getattr(command, "client_order_id", name),
-            leaves=command.kind,
-            reason=rejected.reason,
-        )
-
-    def _answer(self, command: Command) -> Event:
-        """What a reject takes over from its command."""
-        event = Event(
-            session=command.session, account=command.account, instrument=command.instrument
-        )
+    def _apply_admin(self, command: Command) -> None:
         if isinstance(command, Create):
-            return event._replace(instrument=0, client_order_id=command.name)
-        if isinstance(command, Keyed):
-            event = event._replace(client_order_id=command.client_order_id)
-        if isinstance(command, Money):
-            return event._replace(instrument=command.asset, qty=command.amount)
-        if isinstance(command, PlaceOrder | ReplaceOrder | ReduceOrder):
-            return event._replace(price=command.price, qty=command.qty)
-        return event
+            self._create(command)
+        elif isinstance(command, UpdateInstrument):
+            self.venue.update(command)
+        elif isinstance(command, SettleInstrument):
+            self.settlement.settle(command)
+        elif isinstance(command, UpdateAccount):
+            self.people.update(command)
+        elif isinstance(command, SetLimits):
+            self.people.set_limits(command)
+        elif isinstance(command, KillSwitch):
+            self.people.kill(command)
+        elif isinstance(command, SessionOpened):
+            self.people.open(command)
+        elif isinstance(command, SessionClosed):
+            self.people.close(command)
+        elif isinstance(command, GatewayLost):
+            self.people.lose(command)
+        elif isinstance(command, Time):
+            self.clock.run(command)
+        else:
+            self._apply_once(command)
 
-    def _repeat(self, command: Keyed, record: IdRecord) -> Event:
-        """The answer to a command that came before, with the same id and payload."""
-        is_order = isinstance(command, PlaceOrder)
-        if isinstance(command, Targeted) and not record.reason:
-            is_order = True
-        if is_order:
-            return self._repeat_order(command, record)
-        if record.reason:
-            return self._reject(command, Rejected(record.reason), record.order_id)
-        return self._answer(command)._replace(kind="COMMAND_REPEATED", price=0, qty=0)
+    def _create(self, command: Create) -> None:
+        if isinstance(command, CreateAccount):
+            self.reference.create_account(command)
+        elif isinstance(command, CreateAsset):
+            self.reference.create_asset(command)
+        else:
+            assert isinstance(command, CreateInstrument)
+            self.reference.create_instrument(command)
 
-    def _repeat_order(self, command: Keyed, record: IdRecord) -> Event:
-        event = Event(
-            kind="ORDER_REPEATED",
-            order_id=record.order_id,
-            session=command.session,
-            account=command.account,
-            client_order_id=command.client_order_id,
-        )
-        order = self.trading.rows.find(record.order_id)
-        if order is None:
-            return event._replace(instrument=command.instrument, flags=GONE, reason=record.reason)
-        return event._replace(
-            instrument=order.instrument,
-            price=order.price,
-            qty=order.qty,
-            leaves=order.leaves,
-            cum=order.cum,
-            cum_notional=order.cum_notional,
-            reason=order.reason,
-            flags=SELL_SIDE if order.side == SELL else 0,
-        )
+    def _apply_once(self, command: Command) -> None:
+        """Trades taken back and what is told from outside: once each, by ids of account 2."""
+        if isinstance(command, Trade):
+            self.busts.check_accounts(command)
+            key: object = ("trade", command.client_order_id)
+        else:
+            assert isinstance(command, OutsideCommand)
+            key = ("exec", command.source, command.reference)
+        told = payload(command)
+        known = self.ids.find(OUTSIDE, key)
+        if known is not None:
+            if known.payload != told:
+                raise Rejected("DUPLICATE_CLIENT_ID")
+            answer = self.answers.taken_over(command)
+            self.view.events.append(answer._replace(kind="COMMAND_REPEATED"))
+            return
+        if isinstance(command, Trade):
+            self.busts.check(command)
+            self.ids.put(OUTSIDE, key, told)
+            self.busts.apply(command)
+        else:
+            self.outside.check(command)
+            self.ids.put(OUTSIDE, key, told)
+            self.outside.apply(command)
 
     # Reading.
 
     def balances(self) -> dict[tuple[int, int], tuple[int, int]]:
         """(account, asset) -> (available, held), rows that hold nothing left out."""
-        rows = self.trading.ledger.balances.items()
+        rows = self.view.ledger.balances.items()
         return {key: (row.available, row.held) for key, row in rows if row.available or row.held}
 
     def positions(self) -> dict[tuple[int, int], PositionRow]:
-        """(account, instrument) -> position, rows that never traded nor sell left out."""
+        """(account, instrument) -> position of traders, rows without any use left out."""
         held: dict[tuple[int, int], int] = {}
         for order in self.orders():
-            if order.status == OPEN and order.side == SELL and self.trading.risk:
+            if order.is_live and order.side == SELL and self.view.risk:
                 key = (order.account, order.instrument)
                 held[key] = held.get(key, 0) + order.leaves
         found = {}
-        for key, row in self.trading.ledger.positions.items():
-            if row.bought or row.sold or key in held:
+        for key, row in self.view.ledger.positions.items():
+            lots = held.get(key, 0)
+            if self.view.instruments[key[1]].is_binary:
+                lots = row.reserved_yes + row.reserved_no
+            if key[0] != OUTSIDE and (row.bought or row.sold or lots):
                 found[key] = PositionRow(
-                    row.net, row.cost, held.get(key, 0), row.realized, row.bought, row.sold
+                    row.net, row.cost, lots, row.realized, row.bought, row.sold
                 )
         return found
 
     def book(self, instrument: int) -> tuple[list[LevelRow], list[LevelRow]]:
-        """Bids and asks, best first, orders by priority."""
-        book = self.trading.books[instrument]
+        """Bids and asks, best first, orders by priority, with what they show."""
+        book = self.view.books[instrument]
         return book.rows(BUY), book.rows(SELL)
 
     def orders(self) -> list[Order]:
         """Every order that has a row, open or ended."""
-        return list(self.trading.rows.by_slot.values())
+        return list(self.view.rows.by_slot.values())
 
     def open_orders(self, account: int) -> list[Order]:
         """Open orders of an account, ascending by order id."""
-        return self.trading.open_orders(account)
+        return self.view.open_orders(account)
+
+    def statistics(self, instrument: int) -> Statistics:
+        """Of the day and of all time."""
+        return self.view.instruments[instrument].stats
+
+    def limits_of(self, account: int, instrument: int = 0) -> Limits | None:
+        """The row of limits with its counters; None: there is none."""
+        return self.limits.rows.get((account, instrument))
+
+    def next_deadline(self) -> int:
+        """When TIME is wanted; 0: never."""
+        return self.clock.next_deadline()
+
+    @property
+    def sessions(self) -> dict[int, int]:
+        """Session -> its newest request id."""
+        return {row.number: row.request_id for row in self.people.sessions.values()}
 
     @property
     def remembered_from(self) -> int:
@@ -359,12 +319,12 @@ class Exchange:
 
     def check(self) -> None:
         """Assert everything that must always hold."""
-        check(self.trading)
+        check(self.view, self.limits)
 
 
-class RejectedOrder(Rejected):
-    """A reject about an order that was found."""
-
-    def __init__(self, rejected: Rejected, order_id: int) -> None:
-        super().__init__(rejected.reason, rejected.limit, rejected.value)
-        self.order_id = order_id
+def _without_slot_2(command: Command) -> Command:
+    """Of a command of one slot, only that slot."""
+    if command.slots != 1 or not isinstance(command, PlaceOrder | Targeted | MassCancel):
+        return command
+    names = [name for name in SLOT_2 if hasattr(command, name)]
+    return changed(command, **{name: type(getattr(command, name))() for name in names})

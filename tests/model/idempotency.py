@@ -11,16 +11,16 @@ class Ids:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.records: dict[tuple[int, str], IdRecord] = {}
+        self.records: dict[tuple[int, object], IdRecord] = {}
         self.line: deque[IdRecord] = deque()
         self.overdue: deque[IdRecord] = deque()
         self.remembered_from = 0
 
-    def find(self, account: int, client_order_id: str) -> IdRecord | None:
+    def find(self, account: int, client_order_id: object) -> IdRecord | None:
         """The record of an id of this account."""
         return self.records.get((account, client_order_id))
 
-    def put(self, account: int, client_order_id: str, payload: tuple[object, ...]) -> IdRecord:
+    def put(self, account: int, client_order_id: object, payload: tuple[object, ...]) -> IdRecord:
         """Remember a new id; when the table is full another one leaves, or CAPACITY."""
         if len(self.records) == self.size:
             self._make_room()

@@ -1,12 +1,12 @@
-"""Balances, fees, holds and positions of the twin, in plain integers of any size."""
+"""Balances and positions of the twin, in plain integers of any size."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from tests.model.commands import BUY, LIMIT
-from tests.model.state import FEES, Instrument, Order
+from tests.model.commands import BUY
 
 PPM: Final = 1_000_000
+WORD_MAX: Final = (1 << 63) - 1
 WIDE: Final = 1 << 31  # From here on shares are rounded more coarsely, as the rules say.
 
 
@@ -20,16 +20,20 @@ def share_down(amount: int, ppm: int) -> int:
     return amount * ppm // PPM
 
 
-def principal_of(instrument: Instrument, side: int, price: int, leaves: int) -> int:
-    """What an open order reserves, without its fee part: quote for a buy, base for a sell."""
-    if side == BUY:
-        return price * leaves * instrument.mult
-    return leaves * instrument.base_per_lot
+def share(amount: int, part: int, whole: int) -> int:
+    """``part`` of ``whole`` of an amount; all of it for the whole."""
+    return amount if part == whole else cost_share(amount, part, whole)
 
 
-def fee_part_of(instrument: Instrument, side: int, principal: int) -> int:
-    """The fee part of a fresh hold."""
-    return share_up(principal, instrument.rate) if side == BUY else 0
+def cost_share(amount: int, part: int, whole: int) -> int:
+    """The cost share of docs/engine.md."""
+    rest = 0 if whole >= WIDE else amount % whole * part // whole
+    return amount // whole * part + rest
+
+
+def within_word(total: int) -> int:
+    """A statistic stops at 2^63 - 1 in either sign."""
+    return max(-WORD_MAX, min(WORD_MAX, total))
 
 
 @dataclass(slots=True)
@@ -49,32 +53,80 @@ class Position:
     realized: int = 0
     bought: int = 0
     sold: int = 0
+    settled: int = 0  # The net that a settlement paid.
+    # BINARY: lots set aside by open orders.
+    reserved_yes: int = 0
+    reserved_no: int = 0
+    # Short selling.
+    short: int = 0
+    collateral: int = 0  # Held in the quote balance.
+    # Clearing: what is due at the end of the period.
+    due_bought: int = 0  # Notional.
+    due_sold: int = 0
+    due_lots: int = 0  # Net.
+    due_sold_lots: int = 0  # Their base is held.
+    due_quote: int = 0  # Net, after fees.
+    due_held: int = 0  # Cash held for what was bought.
+    # Outside: what the account lacked and ``outside`` bore.
+    debt: int = 0
+    debt_base: int = 0
+
+    @property
+    def free(self) -> int:
+        """BINARY: lots that no order set aside; NO lots are negative."""
+        return self.net - self.reserved_yes + self.reserved_no
+
+    @property
+    def is_due(self) -> bool:
+        return bool(self.due_bought or self.due_sold)
+
+    def free_against(self, side: int) -> int:
+        """BINARY: free lots that an order of ``side`` would close."""
+        return max(-self.free, 0) if side == BUY else max(self.free, 0)
+
+    def reserve(self, side: int, lots: int) -> None:
+        """BINARY: set lots aside for an order of ``side``; negative: give them back."""
+        if side == BUY:
+            self.reserved_no += lots
+        else:
+            self.reserved_yes += lots
+
+    def room(self, side: int) -> int:
+        """How far an order of ``side`` may go when it may only reduce."""
+        return max(-self.net, 0) if side == BUY else max(self.net, 0)
 
     def trade(self, side: int, lots: int, amount: int) -> None:
         """Take one fill of ``lots`` for ``amount`` quote units into account."""
-        sign = 1 if side == BUY else -1
-        if sign > 0:
+        if (self.bought if side == BUY else self.sold) + lots > WORD_MAX:
+            fewer = min(self.bought, self.sold)
+            self.bought -= fewer
+            self.sold -= fewer
+        if side == BUY:
             self.bought += lots
         else:
             self.sold += lots
+        self.move(side, lots, amount)
+
+    def realize(self, amount: int) -> None:
+        """Profit or loss; the sum stops where a word does."""
+        self.realized = within_word(self.realized + amount)
+
+    def move(self, side: int, lots: int, amount: int) -> None:
+        """As ``trade``, without counting it as bought or sold."""
+        sign = 1 if side == BUY else -1
         if self.net * sign >= 0:
-            self.cost += sign * amount
+            self.cost = within_word(self.cost + sign * amount)
             self.net += sign * lots
             return
         closing = min(lots, abs(self.net))
-        out = _share(abs(self.cost), closing, abs(self.net))
+        out = cost_share(abs(self.cost), closing, abs(self.net))
         out = out if self.cost > 0 else -out
-        part = amount if closing == lots else _share(amount, closing, lots)
-        self.realized += -sign * part - out
+        part = amount if closing == lots else share(amount, closing, lots)
+        self.realize(-sign * part - out)
         self.cost -= out
         self.net += sign * closing
         self.net += sign * (lots - closing)
-        self.cost += sign * (amount - part)
-
-
-def _share(amount: int, part: int, whole: int) -> int:
-    rest = 0 if whole >= WIDE else amount % whole * part // whole
-    return amount // whole * part + rest
+        self.cost = within_word(self.cost + sign * (amount - part))
 
 
 class Ledger:
@@ -97,69 +149,16 @@ class Ledger:
         row = self.balances.get((account, asset))
         return row.available if row else 0
 
+    def seen(self, account: int, instrument: int) -> Position:
+        """The position to look at; an empty one without a row."""
+        return self.positions.get((account, instrument), Position())
+
     def hold(self, account: int, asset: int, amount: int) -> None:
         """Move ``amount`` from available to held; negative: back."""
         row = self.balance(account, asset)
         row.available -= amount
         row.held += amount
 
-    def release(self, order: Order, instrument: Instrument) -> None:
-        """Give back all that an order still holds."""
-        if order.hold + order.hold_fee:
-            asset = instrument.held_asset(order.side)
-            self.hold(order.account, asset, -(order.hold + order.hold_fee))
-        order.hold = order.hold_fee = 0
-
-    def settle(self, instrument: Instrument, taker: Order, maker: Order, lots: int) -> None:
-        """Move the money of one fill; leaves and cum of both orders are already those after it.
-
-        Sets ``last_fee`` of both orders.
-        """
-        amount = maker.price * lots * instrument.mult
-        self._charge(instrument, taker, maker, amount)
-        buyer, seller = (taker, maker) if taker.side == BUY else (maker, taker)
-        self._pay(instrument, buyer, lots, amount)
-        self.balance(buyer.account, instrument.base).available += lots * instrument.base_per_lot
-        self.balance(seller.account, instrument.base).held -= lots * instrument.base_per_lot
-        seller.hold -= lots * instrument.base_per_lot
-        proceeds = amount - seller.last_fee
-        self.balance(seller.account, instrument.quote).available += proceeds
-        for order in (buyer, seller):
-            order.fees += order.last_fee
-            self.position(order.account, instrument.number).trade(order.side, lots, amount)
-
-    def _charge(self, instrument: Instrument, taker: Order, maker: Order, amount: int) -> None:
-        """Decide both fees and move them to or from the fees account."""
-        fees = self.balance(FEES, instrument.quote)
-        sides = ((taker, instrument.taker_ppm), (maker, instrument.maker_ppm))
-        for order, ppm in sides:
-            if ppm >= 0:
-                fee = share_up(amount, ppm)
-                if order.side == BUY and order.order_type == LIMIT:
-                    fee = min(fee, order.hold_fee)
-                order.last_fee = fee
-                fees.available += fee
-        for order, ppm in sides:
-            if ppm < 0:
-                rebate = min(share_down(amount, -ppm), fees.available)
-                order.last_fee = -rebate
-                fees.available -= rebate
-
-    def _pay(self, instrument: Instrument, buyer: Order, lots: int, amount: int) -> None:
-        """Take the price and the fee of one fill out of the buyer's hold."""
-        row = self.balance(buyer.account, instrument.quote)
-        paid = max(buyer.last_fee, 0)
-        rebate = max(-buyer.last_fee, 0)
-        if buyer.order_type == LIMIT:
-            principal = buyer.price * lots * instrument.mult
-            left = principal_of(instrument, BUY, buyer.price, buyer.leaves)
-            fee_left = min(buyer.hold_fee - paid, fee_part_of(instrument, BUY, left))
-            freed = principal + buyer.hold_fee - fee_left
-            buyer.hold -= principal
-            buyer.hold_fee = fee_left
-            row.held -= freed
-            row.available += freed - amount - paid + rebate
-        else:
-            buyer.hold -= amount + paid
-            row.held -= amount + paid
-            row.available += rebate
+    def of_instrument(self, instrument: int) -> list[tuple[int, Position]]:
+        """(account, position) of an instrument, in the order in which the rows were made."""
+        return [(account, row) for (account, of), row in self.positions.items() if of == instrument]

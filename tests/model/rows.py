@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from tests.model.events import Rejected
 from tests.model.idempotency import Ids
 from tests.model.state import SLOT_BITS, Order, Sizes
 
@@ -15,6 +16,7 @@ class Rows:
         self.closed: deque[Order] = deque()
         self.freed: list[int] = []
         self.used = 0
+        self.extras_used = 0
 
     @property
     def open_count(self) -> int:
@@ -33,8 +35,22 @@ class Rows:
         row = self.by_slot.get(order_id & ((1 << SLOT_BITS) - 1))
         return row if row is not None and row.order_id == order_id else None
 
+    def add_extra(self, order: Order) -> None:
+        """Give an order an extra row, which it has until it ends."""
+        if not order.has_extra:
+            order.has_extra = True
+            self.extras_used += 1
+
+    def need_extras(self, count: int) -> None:
+        """CAPACITY when there is no room for ``count`` more extra rows."""
+        if self.extras_used + count > self.sizes.extras_max:
+            raise Rejected("CAPACITY", self.sizes.extras_max, self.extras_used)
+
     def end(self, order: Order) -> None:
         """Keep an ended order; the one that ended first makes room."""
+        if order.has_extra:
+            order.has_extra = False
+            self.extras_used -= 1
         self.closed.append(order)
         if len(self.closed) > self.sizes.closed_keep:
             oldest = self.closed.popleft()

@@ -7,23 +7,24 @@ events of its earlier commands from whoever applied them.
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from tests.model.commands import (
+    DAY,
+    FOK,
     GTC,
+    GTD,
     IOC,
     KEPT_KINDS,
-    LIMIT,
     MARKET,
+    STOP,
+    STOP_LIMIT,
+    TRAILING_STOP,
     CancelOrder,
     Command,
-    Create,
-    CreateAccount,
-    CreateAsset,
-    CreateInstrument,
+    DeadMan,
     Deposit,
     Keyed,
     MassCancel,
@@ -31,46 +32,68 @@ from tests.model.commands import (
     PlaceOrder,
     ReduceOrder,
     ReplaceOrder,
+    Transfer,
     Withdraw,
+    changed,
 )
+from tests.model.edges import EDGES
 from tests.model.events import Event
-from tests.model.state import MONEY_MAX, PRICE_MAX, Sizes
+from tests.model.market import Market
+from tests.model.state import WORD_MAX, Sizes
 
-WORD_MAX: Final = (1 << 63) - 1
 START_NS: Final = 1_700_000_000_000_000_000
-UNKNOWN_KINDS: Final = (0, 6, 9, 14, 19, 26, 39, 41, 60, 80, 127)
+SECOND: Final = 10**9
+UNKNOWN_KINDS: Final = (0, 6, 9, 14, 19, 27, 39, 43, 60, 80, 127)
+ENDS: Final = frozenset({"ORDER_CANCELED", "ORDER_EXPIRED"})
 SESSIONS: Final = (0, 1 << 24 | 1, 1 << 24 | 2, 255 << 24 | 7)
+ALL_FEATURES: Final = frozenset({"terms", "venue", "money", "outside"})
 
 TINY: Final = Sizes(
-    orders_max=5,
+    orders_max=6,
     closed_keep=3,
     ids_max=8,
     accounts_max=6,
     assets_max=4,
-    instruments_max=4,
-    balances_max=16,
-    positions_max=9,
+    instruments_max=7,
+    balances_max=18,
+    positions_max=12,
     sessions_max=3,
+    extras_max=3,
+    limits_max=3,
 )
-NARROW: Final = Sizes(orders_max=12, closed_keep=1, ids_max=12, balances_max=64, positions_max=64)
+NARROW: Final = Sizes(
+    orders_max=16, closed_keep=1, ids_max=12, balances_max=64, positions_max=64, extras_max=8
+)
 USUAL: Final = Sizes(orders_max=300, closed_keep=50, ids_max=400)
 
 seeds = st.randoms(use_true_random=False)
 
 
 class Scenario:
-    """One exchange's life: reference data and funds first, then orders and everything else."""
+    """One exchange's life: reference data and funds first, then orders and everything else.
 
-    def __init__(self, chance: random.Random, *, odd: float = 0.08) -> None:
+    ``features``: which parts of version 2 are drawn, so that an engine without some can be tested.
+    """
+
+    def __init__(
+        self,
+        chance: random.Random,
+        *,
+        odd: float = 0.06,
+        features: frozenset[str] = ALL_FEATURES,
+    ) -> None:
         self.chance = chance
         self.odd = odd  # Share of malformed, unknown, absurd.
+        self.features = features
         self.sequence = 0
         self.now_ns = START_NS
         self.orders: list[tuple[int, int]] = []  # (account, order id), as they came.
+        self.open: dict[int, int] = {}  # Order id -> account.
         self.client_ids: list[tuple[int, str]] = []
         self.sent: list[Keyed] = []
         self.accounts = chance.choice((2, 3, 4))
-        self.setup = self._setup()
+        self.market = Market(self)
+        self.setup = self.market.setup()
 
     # What others call.
 
@@ -78,60 +101,27 @@ class Scenario:
         """The next command, numbered and stamped."""
         self.sequence += 1
         self.now_ns += self.chance.choice((1, 10, 1_000))
+        if not self.setup and "venue" in self.features and self.chance.random() < 0.03:
+            steps = (SECOND, SECOND, 5 * SECOND, 3_600 * SECOND, 20 * 3_600 * SECOND)
+            self.now_ns += self.chance.choice(steps)
         command = self.setup.pop(0) if self.setup else self._draw()
-        command = replace(command, sequence=self.sequence, timestamp_ns=self.now_ns)
+        command = changed(command, sequence=self.sequence, timestamp_ns=self.now_ns)
         if isinstance(command, Keyed):
             self.sent.append(command)
-            if command.client_order_id:
+            names = isinstance(command, PlaceOrder | ReplaceOrder) or self.chance.random() < 0.1
+            if command.client_order_id and names:
                 self.client_ids.append((command.account, command.client_order_id))
         return command
 
     def learn(self, events: list[Event]) -> None:
-        """Remember which orders exist."""
+        """Remember which orders exist, what traded, what is asked for outside."""
         for event in events:
             if event.kind == "ORDER_ACCEPTED":
                 self.orders.append((event.account, event.order_id))
-
-    # Reference data.
-
-    def _setup(self) -> list[Command]:
-        chance = self.chance
-        commands: list[Command] = [
-            CreateAsset(name="USD", scale=6),
-            CreateAsset(name="BTC", scale=8),
-            CreateAsset(name="ETH", scale=3),
-            _instrument(
-                "BTC-USD", 2, chance.choice((-250, 0, 100)), chance.choice((0, 333, 2_500))
-            ),
-            _instrument(
-                "ETH-USD", 3, chance.choice((-99_999, 7, 0)), chance.choice((100_000, 1, -60_000))
-            ),
-        ]
-        third = CreateInstrument(
-            name="BTC/ETH",
-            base_asset=2,
-            quote_asset=3,
-            tick_scale=0,
-            tick=chance.choice((1, 7)),
-            lot=chance.choice((1, 13)),
-            maker_ppm=chance.choice((-1, 10)),
-            taker_ppm=50,
-            qty_min=chance.choice((0, 2)),
-            qty_max=chance.choice((0, 40)),
-            notional_min=chance.choice((0, 300)),
-            notional_max=chance.choice((0, 90_000)),
-        )
-        commands.append(third)
-        for number in range(self.accounts):
-            commands.append(CreateAccount(name=f"trader-{number}"))
-        for number in range(self.accounts):
-            for asset in (1, 2, 3):
-                if chance.random() < 0.9:
-                    amount = chance.choice((10**6, 10**8, 10**10, 10**13))
-                    commands.append(
-                        self._ask(Deposit(account=3 + number, asset=asset, amount=amount))
-                    )
-        return commands
+                self.open[event.order_id] = event.account
+            elif event.kind in ENDS or (event.kind == "FILL" and event.leaves == 0):
+                self.open.pop(event.order_id, None)
+        self.market.learn(events)
 
     # Drawing.
 
@@ -139,23 +129,32 @@ class Scenario:
         chance = self.chance
         if chance.random() < self.odd:
             return self._spoiled(self._draw_good())
-        if self.sent and chance.random() < 0.06:
+        if self.sent and chance.random() < 0.05:
             return self._again()
+        if self.market.met and chance.random() < 0.2:
+            return self.market.mend()
         return self._draw_good()
 
     def _draw_good(self) -> Command:
-        kinds: tuple[Callable[[], Command], ...] = (
-            self._place,
-            self._cancel,
-            self._replace,
-            self._reduce,
-            self._mass_cancel,
-            self._money,
-            self._reference,
-        )
-        return self.chance.choices(kinds, (50, 14, 16, 8, 2, 7, 3))[0]()
+        kinds: dict[Callable[[], Command], float] = {
+            self._place: 52,
+            self._cancel: 10,
+            self._replace: 13,
+            self._reduce: 6,
+            self._mass_cancel: 1,
+            self._money: 6,
+            self.market.reference: 2,
+        }
+        if "venue" in self.features:
+            kinds |= {self.market.venue: 7, self.market.time: 5, self._dead_man: 1}
+        if "money" in self.features:
+            kinds[self.market.bust] = 1
+            kinds[self.market.settle] = 0.2
+        if "outside" in self.features:
+            kinds[self.market.outside] = 8
+        return self.chance.choices(list(kinds), list(kinds.values()))[0]()
 
-    def _ask(self, command: Any) -> Any:
+    def ask(self, command: Any) -> Any:
         """Add who asks: session, request id, and sometimes an id and a deadline."""
         chance = self.chance
         values: dict[str, object] = {
@@ -167,142 +166,206 @@ class Scenario:
             if chance.random() < 0.6:
                 values["client_order_id"] = self._fresh_id()
             if chance.random() < 0.06:
-                values["expire_after_ns"] = self.now_ns + chance.choice((-1, 0, 1, 2_000, 10**9))
-        return replace(command, **values)
+                values["expire_after_ns"] = self.now_ns + chance.choice((-1, 0, 1, 2_000, SECOND))
+        return changed(command, **values)
+
+    def asked(self, command: Command) -> Command:
+        """``ask``, for a command of any kind."""
+        asked = self.ask(command)
+        assert isinstance(asked, Command)
+        return asked
 
     def _fresh_id(self) -> str:
         number = self.sequence + 1
         names = (f"c-{number}", f"{number:036d}", f"k{number % 50}", "!")
         return self.chance.choices(names, (60, 20, 17, 3))[0]
 
-    def _account(self) -> int:
+    def account(self) -> int:
+        """A trader."""
         return 3 + self.chance.randrange(self.accounts)
 
-    def _instrument(self) -> int:
-        return self.chance.choices((1, 2, 3), (6, 3, 3))[0]
+    def instrument(self) -> int:
+        """An instrument, the first ones more often."""
+        ids = self.market.ids
+        return self.chance.choices(ids, [6, 4, 3, 5, 3, 2][: len(ids)])[0]
 
-    def _price(self) -> int:
-        return self.chance.choice((100, 101, 102, 102, 103, 103, 104, 104, 105, 106, 107, 300))
+    def price(self) -> int:
+        """A price near the others."""
+        return self.chance.choice((96, 97, 98, 98, 99, 99, 100, 100, 100, 101, 101, 102, 103, 130))
 
-    def _qty(self) -> int:
-        return self.chance.choice((1, 2, 3, 5, 5, 8, 13, 40, 200))
+    def qty(self) -> int:
+        """Lots; mostly few."""
+        return self.chance.choice((1, 2, 3, 5, 5, 8, 13, 20, 20, 200))
+
+    # Orders.
 
     def _place(self) -> Command:
         chance = self.chance
-        market = chance.random() < 0.12
-        return self._asked(
-            PlaceOrder(
-                account=self._account(),
-                instrument=self._instrument(),
-                side=chance.choice((1, 2)),
-                order_type=MARKET if market else LIMIT,
-                time_in_force=IOC if market or chance.random() < 0.15 else GTC,
-                price=0 if market else self._price(),
-                qty=self._qty(),
-            )
-        )
+        values: dict[str, Any] = {
+            "account": self.account(),
+            "instrument": self.instrument(),
+            "side": chance.choice((1, 2)),
+            "price": self.price(),
+            "qty": self.qty(),
+        }
+        terms = "terms" in self.features
+        kinds: dict[Any, int] = {self._limit: 45, self._ioc: 10, self._market: 10}
+        if terms:
+            kinds |= {self._stop: 14, self._iceberg: 8, self._passive: 6, self._timed: 8}
+            kinds |= {self._pair: 7, self._reducing: 6}
+        chance.choices(list(kinds), list(kinds.values()))[0](values)
+        if terms and chance.random() < 0.2:
+            values["self_trade"] = chance.choice((1, 2, 3, 4))
+        if terms and chance.random() < 0.05:
+            values |= {"slots": 2, "tag": chance.choice(("a", "b"))}
+        return self.asked(PlaceOrder(**values))
 
-    def _asked(self, command: Command) -> Command:
-        asked = self._ask(command)
-        assert isinstance(asked, Command)
-        return asked
+    def _limit(self, values: dict[str, Any]) -> None:
+        values["time_in_force"] = GTC
 
-    def _target(self) -> dict[str, object]:
+    def _ioc(self, values: dict[str, Any]) -> None:
+        values["time_in_force"] = IOC
+        if "terms" in self.features:
+            values["time_in_force"] = self.chance.choice((IOC, FOK))
+            if values["time_in_force"] == IOC and self.chance.random() < 0.5:
+                values |= {"slots": 2, "min_qty": self.chance.randint(1, values["qty"])}
+
+    def _market(self, values: dict[str, Any]) -> None:
+        values |= {"order_type": MARKET, "time_in_force": IOC, "price": 0}
+        if "terms" in self.features and self.chance.random() < 0.4:
+            values |= {"slots": 2, "protection_price": self.chance.choice((0, self.price()))}
+            if values["side"] == 1:
+                values["max_cost"] = self.chance.choice((0, 1, 500_000, 10**7, 10**9))
+
+    def _stop(self, values: dict[str, Any]) -> None:
+        chance = self.chance
+        kind = chance.choice((STOP, STOP_LIMIT, TRAILING_STOP))
+        away = chance.choice((1, 1, 2, 3, 5, -1))
+        near = self.market.last.get(values["instrument"], self.price())
+        stop = near + (away if values["side"] == 1 else -away)
+        tif = chance.choice((GTC, GTC, GTC, DAY, GTD))
+        values |= {"slots": 2, "order_type": kind, "time_in_force": tif, "stop_price": stop}
+        if tif == GTD:
+            values["expire_ns"] = self.now_ns + 3 * SECOND
+        if kind == TRAILING_STOP:
+            flags = chance.choice((0, 8))
+            values |= {"flags": flags, "trail": chance.choice((1, 2, 3, 100, 300))}
+            values["stop_price"] = chance.choice((0, 0, stop))
+        if kind != STOP_LIMIT:
+            values |= {"price": 0, "protection_price": chance.choice((0, 0, self.price()))}
+            if values["side"] == 1:
+                values["max_cost"] = chance.choice((0, 0, 10**6, 10**8))
+
+    def _iceberg(self, values: dict[str, Any]) -> None:
+        values["display_qty"] = self.chance.choice((1, 2, values["qty"]))
+        values["display_qty"] = min(values["display_qty"], values["qty"])
+
+    def _passive(self, values: dict[str, Any]) -> None:
+        values["flags"] = self.chance.choice((1, 1 | 4))
+
+    def _timed(self, values: dict[str, Any]) -> None:
+        values["time_in_force"] = self.chance.choice((DAY, GTD))
+        if values["time_in_force"] == GTD:
+            ends = (0, 1, SECOND, 3_600 * SECOND)
+            values["expire_ns"] = self.now_ns + self.chance.choice(ends)
+
+    def _pair(self, values: dict[str, Any]) -> None:
+        """With the newest order of somebody, in the same instrument if it was one of ours."""
+        if self.orders:
+            values["account"], values["oco"] = self.late(self.orders)
+            values["slots"] = 2
+            placed = [c for c in self.sent[-60:] if isinstance(c, PlaceOrder)]
+            for command in placed:
+                if command.sequence == values["oco"] >> 22:
+                    values["instrument"] = command.instrument
+        if self.chance.random() < 0.4:
+            self._stop(values)
+
+    def _reducing(self, values: dict[str, Any]) -> None:
+        self.chance.choice((self._limit, self._market, self._stop))(values)
+        values["flags"] = values.get("flags", 0) | 2
+
+    # Changes.
+
+    def _target(self) -> dict[str, Any]:
         """Which order: mostly a late one of its own account, by either kind of id."""
         chance = self.chance
         if self.client_ids and chance.random() < 0.35:
-            account, name = self._late(self.client_ids)
+            account, name = self.late(self.client_ids)
             return {"account": account, "slots": 2, "original_client_order_id": name}
         if not self.orders:
-            return {"account": self._account(), "order_id": 1 << 22 | 1}
-        account, order_id = self._late(self.orders)
+            return {"account": self.account(), "order_id": 1 << 22 | 1}
+        account, order_id = self.late(self.orders)
+        if self.open and chance.random() < 0.6:
+            order_id, account = self.late(list(self.open.items()))
         if chance.random() < 0.04:
-            account = self._account()
+            account = self.account()
         if chance.random() < 0.04:
             order_id += chance.choice((1, -1, 1 << 22, -(1 << 40)))
         return {"account": account, "order_id": order_id or 1}
 
-    def _late(self, items: list[Any]) -> Any:
+    def late(self, items: list[Any]) -> Any:
+        """One of the newest."""
         back = self.chance.choice((1, 1, 2, 2, 3, 4, 5, 6, 8, 12, 20, 60))
         return items[-min(back, len(items))]
 
     def _cancel(self) -> Command:
-        return self._asked(CancelOrder(**self._target()))  # type: ignore[arg-type]
+        restriction = self.chance.choice((0, 0, 0, 1, 2)) if "terms" in self.features else 0
+        return self.asked(CancelOrder(restriction=restriction, **self._target()))
 
     def _replace(self) -> Command:
         chance = self.chance
-        command = ReplaceOrder(
-            qty_basis=chance.choice((0, 1)),
-            price=chance.choice((0, 0, self._price())),
-            qty=chance.choice((0, self._qty(), self._qty())),
-            **self._target(),  # type: ignore[arg-type]
-        )
-        return self._asked(command)
-
-    def _reduce(self) -> Command:
-        qty = self.chance.choice((1, 1, 2, 3, 8, 1_000, 0))
-        return self._asked(ReduceOrder(qty=qty, **self._target()))  # type: ignore[arg-type]
-
-    def _mass_cancel(self) -> Command:
-        chance = self.chance
-        return self._asked(
-            MassCancel(
-                account=self._account(),
-                instrument=chance.choice((0, 0, 1, 2, 9)),
-                side=chance.choice((0, 0, 1, 2)),
+        values = self._target()
+        if "terms" in self.features and chance.random() < 0.15:
+            values |= {"slots": 2, "stop_price": self.price()}
+        if "terms" in self.features and chance.random() < 0.15:
+            values["display_qty"] = chance.choice((1, 2, 3, 8))
+        return self.asked(
+            ReplaceOrder(
+                qty_basis=chance.choice((0, 1)),
+                price=chance.choice((0, 0, self.price())),
+                qty=chance.choice((0, self.qty(), self.qty())),
+                **values,
             )
         )
 
+    def _reduce(self) -> Command:
+        qty = self.chance.choice((1, 1, 2, 3, 8, 1_000, 0))
+        return self.asked(ReduceOrder(qty=qty, **self._target()))
+
+    def _mass_cancel(self) -> Command:
+        chance = self.chance
+        filters: dict[str, Any] = {}
+        if "terms" in self.features:
+            filters = chance.choice(({}, {"slots": 2, "tag": "a"}, {"filter_session": 1 << 24 | 1}))
+        return self.asked(
+            MassCancel(
+                account=self.account(),
+                instrument=chance.choice((0, 0, 1, 2, 4, 9)),
+                side=chance.choice((0, 0, 1, 2)),
+                **filters,
+            )
+        )
+
+    def _dead_man(self) -> Command:
+        timeout = self.chance.choice((0, 10**8, SECOND, 60 * SECOND))
+        return self.asked(DeadMan(account=self.account(), timeout_ns=timeout))
+
     def _money(self) -> Command:
         chance = self.chance
-        kind = chance.choice((Deposit, Deposit, Withdraw))
+        kinds: tuple[Any, ...] = (Deposit, Deposit, Withdraw)
+        kinds += (Transfer,) if "money" in self.features else ()
+        kind = chance.choice(kinds)
         amount = chance.choice((1, 10**5, 10**7, 10**9, 10**11))
         slots = chance.choice((1, 1, 2))
-        return self._asked(
+        return self.asked(
             kind(
-                account=self._account(),
+                account=self.account(),
                 asset=chance.choice((1, 1, 2, 3, 4)),
                 amount=amount,
                 slots=slots,
                 reference=f"pay-{amount}" if slots == 2 else "",
-            )
-        )
-
-    def _reference(self) -> Command:
-        chance = self.chance
-        number = chance.randrange(8)
-        made: tuple[Create, ...] = (
-            CreateAccount(name=f"trader-{number}"),
-            CreateAccount(name=chance.choice(("fees", "outside", f"{number:036d}"))),
-            CreateAsset(
-                name=chance.choice(("USD", f"A{number}")), scale=chance.choice((0, 12, 13))
-            ),
-            replace(
-                _instrument(chance.choice(("BTC-USD", f"I{number}")), 2, 1, 1), **self._terms()
-            ),
-        )
-        return self._asked(chance.choice(made))
-
-    def _terms(self) -> dict[str, Any]:
-        """Sometimes terms of an instrument that do not fit together."""
-        return self.chance.choice(
-            (
-                {},
-                {"base_asset": 1},
-                {"base_asset": 99},
-                {"quote_asset": 0},
-                {"tick": 0},
-                {"tick": 10**9 + 1},
-                {"lot": -1},
-                {"tick_scale": 13},
-                {"tick_scale": 12, "lot_scale": 12},
-                {"maker_ppm": -100_001},
-                {"taker_ppm": 100_001},
-                {"qty_min": -1},
-                {"notional_max": -5},
-                {"tick": 10**9, "lot": 10**9, "tick_scale": 0},
-                {"lot_scale": 9},
-                {"base_asset": 3, "quote_asset": 2},
+                counter_account=self.account() if kind is Transfer else 0,
             )
         )
 
@@ -311,24 +374,22 @@ class Scenario:
     def _again(self) -> Command:
         """A command that came before: the same, or the same id with another payload."""
         chance = self.chance
-        old = self._late(self.sent)
+        old = self.late(self.sent)
         assert isinstance(old, Keyed)
-        again = replace(old, request_id=self.sequence + 1, session=chance.choice(SESSIONS))
+        again = changed(old, request_id=self.sequence + 1, session=chance.choice(SESSIONS))
         kind = chance.randrange(6)
         if kind == 0 and isinstance(again, PlaceOrder):
-            return replace(again, qty=min(again.qty + 1, WORD_MAX))
+            return changed(again, qty=min(again.qty + 1, WORD_MAX))
         if kind == 1:
-            return replace(again, account=self._account())
+            return changed(again, account=self.account())
         if kind == 2:
-            return replace(again, expire_after_ns=self.now_ns + chance.choice((-5, 10**9)))
+            return changed(again, expire_after_ns=self.now_ns + chance.choice((-5, SECOND)))
         if kind == 3:
-            return replace(self._place_with(again.client_order_id), account=again.account)
+            fresh = self._place()
+            assert isinstance(fresh, PlaceOrder)
+            name = again.client_order_id
+            return changed(fresh, client_order_id=name, account=again.account)
         return again
-
-    def _place_with(self, client_order_id: str) -> Command:
-        command = self._place()
-        assert isinstance(command, PlaceOrder)
-        return replace(command, client_order_id=client_order_id)
 
     # Spoiling.
 
@@ -337,52 +398,10 @@ class Scenario:
         chance = self.chance
         if chance.random() < 0.1:
             number = chance.choice((*UNKNOWN_KINDS, *sorted(KEPT_KINDS)))
-            asked = self._asked(OtherKind(number=number, account=3, slots=chance.choice((1, 2, 4))))
-            return replace(asked, client_order_id=chance.choice(("", "other")))  # type: ignore[call-arg]
-        edges: tuple[tuple[str, tuple[int, ...]], ...] = (
-            ("schema", (0, 2, 255)),
-            ("account", (0, 1, 2, 99, -1, (1 << 31) - 1)),
-            ("instrument", (0, 4, -1, 1_000_000)),
-            ("flags", (1, 2, 255)),
-            ("side", (0, 3, 255)),
-            ("order_type", (0, 1, 2, 3, 5, 6)),
-            ("time_in_force", (0, 1, 2, 3, 5, 6)),
-            ("self_trade", (1, 4, 5)),
-            ("price", (-1, 0, 1, PRICE_MAX, PRICE_MAX + 1, MONEY_MAX, WORD_MAX, -WORD_MAX - 1)),
-            ("qty", (-1, 0, 1, 1 << 31, 1 << 44, MONEY_MAX, MONEY_MAX + 1, WORD_MAX)),
-            ("expire_ns", (1, -1)),
-            ("display_qty", (1, -1)),
-            ("expire_after_ns", (1, -1, WORD_MAX)),
-            ("restriction", (1, 2, 3, 255)),
-            ("order_id", (0, 1, -1, WORD_MAX)),
-            ("qty_basis", (2, 255, 1)),
-            ("filter_session", (1, -1)),
-            ("asset", (0, 99, -1)),
-            ("amount", (0, -1, MONEY_MAX, WORD_MAX)),
-            ("slots", (1, 2, 3, 4)),
-            ("instrument_type", (0, 2, 3)),
-            ("matching", (0, 2, 3)),
-            ("payout", (1,)),
-            ("price_min", (1,)),
-            ("max_age_ns", (-1,)),
-            ("phase", (0, 1, 9, 200)),
-            ("roles", (1,)),
-            ("owner", (3, -1)),
-        )
-        usable = [(name, values) for name, values in edges if hasattr(command, name)]
+            other = OtherKind(number=number, account=3, slots=chance.choice((1, 2, 4)))
+            asked = self.ask(other)
+            assert isinstance(asked, OtherKind)
+            return changed(asked, client_order_id=chance.choice(("", "other")))
+        usable = [(name, values) for name, values in EDGES if hasattr(command, name)]
         name, values = chance.choice(usable)
-        return replace(command, **{name: chance.choice(values)})  # type: ignore[arg-type]
-
-
-def _instrument(symbol: str, base: int, maker_ppm: int, taker_ppm: int) -> CreateInstrument:
-    return CreateInstrument(
-        name=symbol,
-        base_asset=base,
-        quote_asset=1,
-        tick_scale=2,
-        lot_scale=3,
-        tick=1,
-        lot=5,
-        maker_ppm=maker_ppm,
-        taker_ppm=taker_ppm,
-    )
+        return changed(command, **{name: chance.choice(values)})

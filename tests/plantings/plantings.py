@@ -56,7 +56,7 @@ PLANTINGS: Final = (
         "return bookside_row(state, bookside).best_key > worst",
         (
             f"{ENGINE}/test_rules_place.py::test_an_ioc_order_that_fills_ends_filled",
-            f"{ENGINE}/test_random.py::test_random_commands_without_risk_give_the_twins_events_and_state",
+            f"{ENGINE}/test_random.py::test_random_lives_give_the_twins_events_and_state",
         ),
     ),
     Planting(
@@ -150,7 +150,7 @@ PLANTINGS: Final = (
         "    event.flags |= 0\n",
         (
             f"{ENGINE}/test_random.py::"
-            "test_random_commands_without_risk_give_the_twins_events_and_state",
+            "test_random_lives_give_the_twins_events_and_state",
         ),
     ),
     # Sequencer.

@@ -16,9 +16,9 @@ import pytest
 from core.jit import MODE_NAME
 from replay import check, replay, views
 from replay.check import Broken, Checker
-from replay.expected import CHECK
 from replay.history import History, starts
 from replay.rules import RULES
+from replay.seen import CHECK
 from tests.replay.live import Live, some_commands
 from tests.replay.market import scripted
 

@@ -15,6 +15,7 @@ from core.journal.errors import JournalRefused
 from core.journal.layout import CHECKPOINT_PAYLOAD
 from core.journal.segments import journal_directory
 from core.sequencer import checkpoint, invariants
+from core.sequencer.engine import ENGINE_VERSION
 from core.sequencer.state import State
 from replay import check, replay
 from tests.replay.live import Live, some_commands
@@ -153,7 +154,9 @@ def test_a_journal_of_another_engine_is_refused(
 ) -> None:
     live.send(some_commands(10))
     monkeypatch.setattr(replay, "ENGINE_VERSION", 99)
-    with pytest.raises(JournalRefused, match="written by engine version 1, this is version 99"):
+    with pytest.raises(
+        JournalRefused, match=f"written by engine version {ENGINE_VERSION}, this is version 99"
+    ):
         replay.run(tmp_path / "data")
 
 

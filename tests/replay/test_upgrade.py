@@ -15,8 +15,9 @@ from core.journal.scanner import Special
 from core.journal.snapshots import directories, manifests, remove
 from core.journal.verify import locate, open_walk, verify
 from core.limits import SMALL, base_of, from_genesis
-from core.rows import COLD, ID_RECORD
+from core.records import COLD, ID_RECORD
 from core.sequencer import invariants, snapshot
+from core.sequencer.engine import ENGINE_VERSION
 from core.sequencer.state import State
 from replay import judge, replay, replayer
 from replay.backup import backup
@@ -31,7 +32,8 @@ from tests.replay.live import JOURNAL, Live, some_commands
 
 COUNT = {"release": 500, "checked": 250, "pure": 60}[MODE_NAME]
 MORE = 3 * COUNT // 2
-ENGINE_2 = JOURNAL._replace(engine_version=2)
+NEXT = ENGINE_VERSION + 1
+NEXT_ENGINE = JOURNAL._replace(engine_version=NEXT)
 WIDER = JOURNAL._replace(limits=SMALL._replace(pages_max=900, closed_keep=700, accounts_max=300))
 
 
@@ -78,43 +80,45 @@ def meaning(state: State) -> list[bytes]:
 
 
 @pytest.fixture
-def engine_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This program is engine version 2."""
-    monkeypatch.setattr(replay, "ENGINE_VERSION", 2)
-    monkeypatch.setattr(judge, "ENGINE_VERSION", 2)
+def next_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This program is the next engine version."""
+    monkeypatch.setattr(replay, "ENGINE_VERSION", NEXT)
+    monkeypatch.setattr(judge, "ENGINE_VERSION", NEXT)
 
 
-@pytest.mark.usefixtures("engine_2")
+@pytest.mark.usefixtures("next_engine")
 def test_another_engine_goes_on_with_the_same_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
-    monkeypatch.setattr(replay, "ENGINE_VERSION", 1)
+    monkeypatch.setattr(replay, "ENGINE_VERSION", ENGINE_VERSION)
     before = journal_of(data)
     old = locate(data)[0].name
-    monkeypatch.setattr(replay, "ENGINE_VERSION", 2)
+    monkeypatch.setattr(replay, "ENGINE_VERSION", NEXT)
     with pytest.raises(JournalRefused, match="outcry upgrade") as refused:
-        Live(data, ENGINE_2)
+        Live(data, NEXT_ENGINE)
     assert (refused.value.reason, refused.value.exit_code) == ("ENGINE_VERSION", 80)
-    done = upgrade(data, ENGINE_2)
+    done = upgrade(data, NEXT_ENGINE)
     assert (done["changed"], done["generation"], done["state_hash"]) == (True, 1, before)
     base = base_of(genesis_of(data))
     assert base == (COUNT, 1, bytes.fromhex(old.replace("-", "")), bytes.fromhex(before))
-    live = Live(data, ENGINE_2)
+    live = Live(data, NEXT_ENGINE)
     assert (live.state_hash, live.sequence) == (before, COUNT)
     live.close()
     assert make(data).state_hash == before
-    grown(data, ENGINE_2)
+    grown(data, NEXT_ENGINE)
     epochs = [
         np.frombuffer(item.payload, EPOCH_PAYLOAD)[0]
         for item in open_walk(data)
         if isinstance(item, Special) and item.kind == EPOCH_START
     ]
-    assert [int(epoch["engine_version"]) for epoch in epochs] == [2, 2]
+    assert [int(epoch["engine_version"]) for epoch in epochs] == [NEXT, NEXT]
     assert int(epochs[0]["next_sequence"]) == COUNT + 1
     make(data)
-    assert upgrade(data, ENGINE_2)["changed"] is False
-    with pytest.raises(JournalRefused, match="engine version 2, this is version 1"):
+    assert upgrade(data, NEXT_ENGINE)["changed"] is False
+    with pytest.raises(
+        JournalRefused, match=f"engine version {NEXT}, this is version {ENGINE_VERSION}"
+    ):
         Live(data, JOURNAL)
 
 
@@ -204,8 +208,8 @@ def test_without_a_clean_stop_and_its_snapshot_it_says_what_to_check_out(
         "killed": "the journal was not stopped cleanly",
     }[how]
     with pytest.raises(UpgradeRefused, match=said) as refused:
-        upgrade(data, ENGINE_2)
-    assert "engine version 1, build" in str(refused.value)
+        upgrade(data, NEXT_ENGINE)
+    assert f"engine version {ENGINE_VERSION}, build" in str(refused.value)
     assert "outcry snapshot make" in str(refused.value)
     assert refused.value.exit_code == 80
     assert not (data / "generations").exists()
@@ -362,7 +366,7 @@ def test_a_third_generation_follows(tmp_path: Path) -> None:
     data = tmp_path / "data"
     second_generation(data)
     make(data)
-    done = upgrade(data, JOURNAL._replace(engine_version=1, limits=SMALL))
+    done = upgrade(data, JOURNAL._replace(engine_version=ENGINE_VERSION, limits=SMALL))
     assert done["generation"] == 2
     assert base_of(genesis_of(data)).generation == 2
     assert len(list((data / "generations").iterdir())) == 2

@@ -108,7 +108,7 @@ def test_a_command_that_came_too_late_explains_the_order_that_it_meant(data: Pat
         "23.0 reduced by 0.0100 to 0.0300 open",
         "then open, 0.0300 open, 0.0000 filled, holds 2.705400 USD; first in the queue, 5.00 "
         "behind the best price (1 level)",
-        "24  MASS_CANCEL of alice  (cancels it)",
+        "24  MASS_CANCEL of alice: buy  (cancels it)",
         "24.1 canceled 0.0300: canceled by a mass cancel",
         "then canceled, 0.0000 open, 0.0000 filled, holds 0.000000 USD",
         "25  CANCEL_ORDER a-x of alice: a-4  (names it)",

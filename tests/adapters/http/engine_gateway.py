@@ -32,6 +32,7 @@ class EngineGateway:
         self.submitted = 0
         self.archived: dict[int, Rows] = {}
         self.sequence = 0
+        self.later_ns = 0  # How much later it is than commands alone would make it.
         self._request_id = 0
         self._publish: Callable[[Rows], None] = lambda _events: None
 
@@ -72,7 +73,7 @@ class EngineGateway:
         self._request_id += 1
         rows = np.frombuffer(slots, COMMAND).copy()
         rows["sequence"][0] = self.sequence
-        rows["timestamp_ns"][0] = START_NS + self.sequence * 1_000
+        rows["timestamp_ns"][0] = START_NS + self.later_ns + self.sequence * 1_000
         rows["request_id"][0] = self._request_id
         rows["session"][0], rows["gateway"][0] = SESSION, 1
         assert self.runner.apply(rows.view(np.uint8)) == 1
@@ -91,6 +92,13 @@ class EngineGateway:
             filled_qty=int(fills["qty"].sum()),
             fees=int(fills["fee"].sum()),
         )
+
+    async def wait(self, later_ns: int) -> Rows:
+        """Let time pass, and what is due with it, as the sequencer does; the events."""
+        self.later_ns += later_ns
+        slot = np.zeros(1, COMMAND)
+        slot["kind"], slot["schema"], slot["slots"] = messages.TIME, messages.SCHEMA, 1
+        return (await self.command(slot.tobytes(), 1)).events
 
     def submit(
         self, slots: bytes, timeout_s: float, done: Callable[[Outcome], None], in_ns: int = 0

@@ -279,7 +279,8 @@ def _packed_items(values: Sequence[tuple[int, ...]]) -> Rows:
     per_reply = messages.AMOUNTS_PER_REPLY
     rows = np.zeros(max(1, -(-len(values) // per_reply)), REPLY)
     for place, reply in enumerate(rows):
-        items = np.array(values[place * per_reply : (place + 1) * per_reply], messages.AMOUNT_ITEM)
+        page = values[place * per_reply : (place + 1) * per_reply]
+        items = np.array([(*value, 0, 0) for value in page], messages.AMOUNT_ITEM)  # No debts.
         reply["count"] = len(items)
         reply["body"][: items.nbytes] = items.view(np.uint8)
     return rows

@@ -55,9 +55,17 @@ async def test_every_fault_of_an_instrument_is_named(client: Client, gateway: Fa
         "tick": "0",
         "lot": None,
         "taker_ppm": 200_000,
-        "type": "binary",
+        "type": "future",
         "qty_min": "x",
         "price_min": "1",
+        "payout": "1",
+        "matching": "there",
+        "status": "settled",
+        "band_ppm": 1_000_001,
+        "day_end_ms": 86_400_000,
+        "clearing_ms": 999,
+        "notional_max": "-1",
+        "tick_table": [{"from": "0", "step": "1"}] * 5,
     }
 
     reply = await send(client, "instruments", body)
@@ -68,8 +76,15 @@ async def test_every_fault_of_an_instrument_is_named(client: Client, gateway: Fa
         ("/tick", "invalid_value"),
         ("/lot", "required"),
         ("/taker_ppm", "invalid_value"),
-        ("/type", "not_supported"),
-        ("/price_min", "not_supported"),
+        ("/type", "invalid_value"),
+        ("/payout", "invalid_value"),
+        ("/matching", "invalid_value"),
+        ("/status", "invalid_value"),
+        ("/band_ppm", "invalid_value"),
+        ("/day_end_ms", "invalid_value"),
+        ("/clearing_ms", "invalid_value"),
+        ("/notional_max", "amount"),
+        ("/tick_table", "invalid_value"),
     }
     assert not gateway.sent
 

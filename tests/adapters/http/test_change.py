@@ -199,11 +199,20 @@ async def test_an_order_that_has_ended_cannot_be_canceled(
     assert reply.body["status"] == 409
 
 
-async def test_a_cancel_restriction_is_not_built(client: Client, gateway: FakeGateway) -> None:
+async def test_a_cancel_only_of_what_is_new_names_the_order_that_is_not(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.script.append(
+        answered(event(messages.COMMAND_REJECTED, reason=Reason.CANCEL_RESTRICTED, order_id=ID))
+    )
+    gateway.orders[ID] = order_reply(**OPEN)
+
     reply = await client.post(f"/v1/orders/{ID}/cancel", {"cancel_restriction": "only_new"})
 
-    assert (reply.status, reply.body["code"]) == (422, "not_supported")
-    assert not gateway.sent
+    assert np.frombuffer(gateway.sent[0], CANCEL)[0]["restriction"] == messages.RESTRICT_ONLY_NEW
+    assert (reply.status, reply.body["code"]) == (409, "cannot_cancel")
+    assert reply.body["reject_reason"] == "cancel_restricted"
+    assert reply.body["detail"] == "the order is not in the state that the cancel demands"
 
 
 async def test_a_cancel_of_unknown_outcome_names_the_lookup(
@@ -334,13 +343,16 @@ async def test_cancel_all_counts_and_zero_is_an_answer(
 async def test_cancel_all_of_an_unknown_instrument_cancels_nothing(
     client: Client, gateway: FakeGateway
 ) -> None:
-    reply = await client.post("/v1/orders/cancel-all", {"instrument": "X", "side": "x", "tag": "t"})
+    reply = await client.post(
+        "/v1/orders/cancel-all", {"instrument": "X", "side": "x", "tag": "", "session": "s"}
+    )
 
     assert reply.status == 422
     assert {(f["pointer"], f["code"]) for f in reply.body["errors"]} == {
         ("/instrument", "unknown_instrument"),
         ("/side", "invalid_value"),
-        ("/tag", "not_supported"),
+        ("/tag", "invalid_value"),
+        ("/session", "invalid_value"),
     }
     assert not gateway.sent
 

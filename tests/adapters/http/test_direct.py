@@ -256,7 +256,7 @@ async def test_requests_in_one_piece_are_answered_in_order(open_line: Open) -> N
         requests = [*many[:5], BALANCES, *many[5:10], LONG["off tick"], PING, *many[10:]]
         line.send(b"".join(requests))
         found.append([await line.answer() for _ in requests])
-        assert engine.sequence == 9 + len(many)
+        assert engine.sequence == 10 + len(many)
     ours, theirs = ([re.sub(rb"X-Seq: \d+|\"seq\":\d+", b"", one) for one in way] for way in found)
     for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert one == other, place

@@ -50,6 +50,7 @@ async def test_the_demo_exists_and_a_new_trader_has_money(client: Client) -> Non
     assert [(i["symbol"], i["tick"], i["lot"]) for i in listed.body["items"]] == [
         ("BTC-USD", "0.01", "0.0001"),
         ("ETH-USD", "0.01", "0.001"),
+        ("KXETHD-26DEC31-T4000", "0.01", "1"),
     ]
     account = (await client.get("/v1/account", user="carol")).body
     assert [(b["asset"], b["total"]) for b in account["balances"]] == [

@@ -19,6 +19,7 @@ async def test_instruments_assets_and_fees_are_listed(client: Client) -> None:
         "symbol": "BTC-USD",
         "type": "spot",
         "status": "open",
+        "matching": "here",
         "base": "BTC",
         "quote": "USD",
         "tick": "0.01",
@@ -31,6 +32,15 @@ async def test_instruments_assets_and_fees_are_listed(client: Client) -> None:
         "qty_max": None,
         "notional_min": None,
         "notional_max": None,
+        "price_min": None,
+        "price_max": None,
+        "band_ppm": None,
+        "reference_price": None,
+        "max_age_ms": None,
+        "day_end_ms": 0,
+        "short_ppm": None,
+        "clearing_ms": None,
+        "payout": None,
     }
     assert [item["symbol"] for item in instruments.body["items"]] == ["BTC-USD", "ETH-USD", "A/B"]
     assert assets.body["items"][0] == {"id": "1", "name": "USD", "scale": 6}

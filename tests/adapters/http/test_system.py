@@ -136,7 +136,10 @@ def kinds(gateway: FakeGateway) -> list[int]:
 async def test_the_demo_is_made_at_the_first_start(
     exchange: Exchange, gateway: FakeGateway
 ) -> None:
-    assets, symbols = dict(gateway.assets), {1: "BTC-USD", 2: "ETH-USD"}
+    assets, symbols = (
+        dict(gateway.assets),
+        {1: "BTC-USD", 2: "ETH-USD", 3: development.EVENT_CONTRACT},
+    )
     gateway.assets.clear()
     gateway.symbols.clear()
 
@@ -149,21 +152,21 @@ async def test_the_demo_is_made_at_the_first_start(
         gateway.symbols[number] = symbols[number]
         return answered(event(messages.INSTRUMENT_CREATED, order_id=number))
 
-    gateway.script.extend([make] * 5)
+    gateway.script.extend([make] * 6)
 
     await development.prepare(exchange)
     await development.prepare(exchange)
 
-    assert kinds(gateway) == [10, 10, 10, 11, 11]
+    assert kinds(gateway) == [10, 10, 10, 11, 11, 11]
     terms = [np.frombuffer(sent[:128], NEW_INSTRUMENT)[0] for sent in gateway.sent[3:]]
     assert [
         (row["tick"], row["tick_scale"], row["lot"], row["lot_scale"], row["taker_ppm"])
         for row in terms
-    ] == [(1, 2, 1, 4, 500), (1, 2, 1, 3, 500)]
+    ] == [(1, 2, 1, 4, 500), (1, 2, 1, 3, 500), (1, 2, 1, 0, 0)]
 
 
 async def test_a_demo_that_broke_off_is_finished(exchange: Exchange, gateway: FakeGateway) -> None:
-    del gateway.symbols[2]
+    gateway.symbols = {1: "BTC-USD", 3: development.EVENT_CONTRACT}
     gateway.script.append(CoreAway("away"))
 
     with pytest.raises(Exception, match="not executed"):

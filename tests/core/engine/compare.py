@@ -1,42 +1,68 @@
 """Run one scenario through the twin and the engine; stop at the first difference."""
 
-from typing import Any
+from typing import Any, Protocol
 
+from replay import views
 from tests.driver import EngineDriver, NotFound, OrderRow
+from tests.model.audit import Audit
+from tests.model.book import LevelRow
 from tests.model.commands import Command
 from tests.model.events import Event
 from tests.model.exchange import Exchange
-from tests.model.mirror import Mirror
-from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, Order, Sizes
-from tests.model.strategies import Scenario
+from tests.model.state import CANCELED, EXPIRED, FILLED, OPEN, PENDING, ROUTED, Order, Sizes
 
-STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4}
+STATUS = {OPEN: 1, FILLED: 2, CANCELED: 3, EXPIRED: 4, PENDING: 6, ROUTED: 7}
 REJECTED = 5
+LEVELS_MAX = 1_000
+SLOT_MASK = (1 << 22) - 1
+
+
+class Source(Protocol):
+    """Where commands come from: a Scenario, a Script."""
+
+    def next(self) -> Command: ...
+
+    def learn(self, events: list[Event]) -> None: ...
 
 
 class Pair:
     """The twin and the engine, fed with the same commands in batches."""
 
-    def __init__(self, sizes: Sizes, *, risk: bool = True) -> None:
+    def __init__(
+        self, sizes: Sizes, *, risk: bool = True, engine: EngineDriver | None = None
+    ) -> None:
+        """``engine``: one that is there already."""
         self.twin = Exchange(sizes, risk=risk)
-        self.engine = EngineDriver(sizes, risk=risk)
-        self.mirror = Mirror()
+        self.engine = engine or EngineDriver(sizes, risk=risk)
+        self.audit = Audit()
         self.commands: list[Command] = []
 
-    def run(self, scenario: Scenario, count: int) -> None:
-        """Draw ``count`` commands against the twin, then apply them to the engine in one call."""
+    def run(self, scenario: Source, count: int) -> "list[Command]":
+        """Draw ``count`` commands against the twin, then apply them to the engine in one call.
+
+        After each command the book that the events alone give is the twin's.
+        """
         batch = []
         expected: list[Event] = []
         for _ in range(count):
             command = scenario.next()
             events = self.twin.apply(command)
             scenario.learn(events)
+            self.audit.take(events)
+            for instrument in {event.instrument for event in events}:
+                self._compare_mirror(instrument)
             batch.append(command)
             expected.extend(events)
         self.commands.extend(batch)
         self.compare_events(expected, self.engine.apply(batch))
-        for event in expected:
-            self.mirror.take(event)
+        return batch
+
+    def _compare_mirror(self, instrument: int) -> None:
+        if instrument not in self.twin.view.books:
+            return
+        for side, is_sell in zip(self.twin.book(instrument), (False, True), strict=True):
+            shown = self.audit.mirror.queues(instrument, is_sell=is_sell)
+            assert shown == side, "the book built from events is another"
 
     def compare_events(self, expected: list[Event], got: list[Event]) -> None:
         """Equal to the last field, or the first command that differs is shown."""
@@ -63,8 +89,9 @@ class Pair:
         accounts = len(twin.reference.accounts)
         assert engine.balances(accounts) == twin.balances()
         assert engine.positions(accounts) == twin.positions()
-        for instrument in twin.trading.instruments:
-            self._compare_book(instrument)
+        for instrument in twin.view.instruments:
+            self.compare_book(instrument)
+            self._compare_statistics(instrument)
         for account in range(3, accounts + 1):
             expected = [_row_of(order) for order in twin.open_orders(account)]
             assert engine.open_orders(account) == expected
@@ -75,23 +102,23 @@ class Pair:
             assert engine.session_request_id(session) == request_id
         expected_terms = [
             (row.number, row.symbol, row.mult, row.last_price)
-            for row in twin.trading.instruments.values()
+            for row in twin.view.instruments.values()
         ]
         assert engine.instruments() == expected_terms
 
-    def _compare_book(self, instrument: int) -> None:
-        rows = self.twin.book(instrument)
-        depth = [
-            [(price, sum(qty for _, qty in level), len(level)) for price, level in side]
-            for side in rows
-        ]
+    def _compare_statistics(self, instrument: int) -> None:
+        expected = self.twin.statistics(instrument)
+        for name, value in self.engine.statistics(instrument)._asdict().items():
+            assert value == getattr(expected, name), (instrument, name)
+
+    def compare_book(self, instrument: int) -> None:
+        """L2 as a query tells it, L3 as it lies in the engine, both built from events alone."""
+        self._compare_mirror(instrument)
+        mirror = self.audit.mirror
+        depth = [mirror.depth(instrument, is_sell=is_sell) for is_sell in (False, True)]
         assert self.engine.depth(instrument) == depth
-        for side, is_sell in zip(rows, (False, True), strict=True):
-            shown = [
-                (price, [(order.order_id, order.qty) for order in level])
-                for price, level in self.mirror.levels(instrument, is_sell=is_sell)
-            ]
-            assert shown == side, "the book built from events is another"
+        queues = [mirror.queues(instrument, is_sell=is_sell) for is_sell in (False, True)]
+        assert queues_of(self.engine, instrument) == queues
 
     def _compare_ids(self) -> None:
         for command in self.commands[-200:]:
@@ -112,7 +139,7 @@ class Pair:
     def _expected_row(self, account: int, name: str) -> OrderRow | int:
         """The row; or an order id whose row is gone; or from where on ids are remembered."""
         record = self.twin.ids.find(account, name)
-        order = self.twin.trading.rows.find(record.order_id) if record else None
+        order = self.twin.view.rows.find(record.order_id) if record else None
         if order is not None:
             return _row_of(order)
         if record is None:
@@ -129,6 +156,21 @@ class Pair:
         )
 
 
+def queues_of(engine: EngineDriver, instrument: int) -> list[list[LevelRow]]:
+    """L3 of both sides of the engine's book: each level with its orders and what they show."""
+    state = engine.runner.state
+    hot = views.orders(state)
+    sides = views.book(state, instrument, LEVELS_MAX, with_orders=True)
+    return [
+        [(level.price, [_shown(hot, row["order_id"]) for row in level.queue]) for level in side]
+        for side in (sides["bids"], sides["asks"])
+    ]
+
+
+def _shown(hot: Any, order_id: int) -> tuple[int, int]:
+    return order_id, int(hot[order_id & SLOT_MASK]["shown"])
+
+
 def _row_of(order: Order) -> OrderRow:
     return OrderRow(
         order_id=order.order_id,
@@ -139,7 +181,7 @@ def _row_of(order: Order) -> OrderRow:
         cum_notional=order.cum_notional,
         last_price=order.last_price,
         fees=order.fees,
-        hold=order.hold + order.hold_fee,
+        hold=order.hold + order.hold_fee - order.shared,
         created_ns=order.created_ns,
         updated_ns=order.updated_ns,
         account=order.account,

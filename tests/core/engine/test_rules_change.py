@@ -82,14 +82,12 @@ def test_an_order_whose_row_is_gone_is_unknown(make_world: MakeWorld) -> None:
         (CancelOrder(slots=3, original_client_order_id="x"), "MALFORMED leaves=2"),
         (CancelOrder(order_id=-1), "#=-1 MALFORMED leaves=2"),
         (CancelOrder(order_id=9, restriction=3), "#=9 MALFORMED leaves=2"),
-        (CancelOrder(order_id=9, restriction=2), "#=9 NOT_SUPPORTED leaves=2"),
         (ReduceOrder(order_id=9, price=1, qty=2), "#=9 MALFORMED price=1 qty=2 leaves=4"),
         (ReduceOrder(order_id=9, qty_basis=1, qty=2), "#=9 MALFORMED qty=2 leaves=4"),
         (ReduceOrder(order_id=9, display_qty=1), "#=9 MALFORMED leaves=4"),
         (ReplaceOrder(order_id=9, qty_basis=2), "#=9 MALFORMED leaves=3"),
         (ReplaceOrder(order_id=9, price=-1), "#=9 MALFORMED price=-1 leaves=3"),
         (ReplaceOrder(order_id=9, qty=-1), "#=9 MALFORMED qty=-1 leaves=3"),
-        (ReplaceOrder(order_id=9, display_qty=1), "#=9 NOT_SUPPORTED leaves=3"),
         (ReplaceOrder(order_id=9, price=4, qty=5), "#=9 UNKNOWN_ORDER price=4 qty=5 leaves=3"),
     ],
 )
@@ -322,8 +320,7 @@ def test_a_mass_cancel_ends_what_fits_oldest_first(world: World) -> None:
     ("command", "told"),
     [
         (MassCancel(side=3), "MALFORMED leaves=5"),
-        (MassCancel(slots=2), "MALFORMED leaves=5"),
-        (MassCancel(filter_session=1), "NOT_SUPPORTED leaves=5"),
+        (MassCancel(slots=3), "MALFORMED leaves=5"),
         (MassCancel(instrument=7, side=2), "UNKNOWN_INSTRUMENT leaves=5 instrument=7"),
     ],
 )

@@ -5,14 +5,16 @@ USD is asset 1, BTC asset 2, one lot is one BTC unit, one tick x lot is one USD 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
+from tests.model.audit import Audit
 from tests.model.commands import (
     BUY,
     IOC,
     MARKET,
     SELL,
+    STOP,
+    STOP_LIMIT,
     CancelOrder,
     Command,
     CreateAccount,
@@ -23,9 +25,11 @@ from tests.model.commands import (
     PlaceOrder,
     ReduceOrder,
     ReplaceOrder,
+    changed,
 )
 from tests.model.events import FLAG_NAMES, LAST, Event
 from tests.model.exchange import Exchange
+from tests.model.venue_commands import SetLimits, Time, UpdateInstrument
 
 USD: Final = 1
 BTC: Final = 2
@@ -37,6 +41,20 @@ MARKET_ID: Final = 1  # The instrument.
 CASH: Final = 1_000_000
 COINS: Final = 1_000
 START_NS: Final = 1_000_000
+SECOND: Final = 10**9
+
+# Which features of docs/engine-*.md the engine has: its side of a rule test runs only for these.
+# A test module names the one it is about: FEATURE = "stops".
+FEATURES: Final = (
+    *("terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"),
+    *("sessions", "transfer", "binary", "short", "clearing", "busts", "outside"),
+)
+ENGINE_HAS: Final = frozenset(
+    {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
+    | {"sessions", "transfer", "binary", "short", "clearing", "busts"}
+    | {"outside"}
+)
+assert set(FEATURES) >= ENGINE_HAS - {""}
 
 _TOLD_APART: Final = frozenset(
     {"sequence", "timestamp_ns", "index", "kind", "flags", "account", "order_id", "reason"}
@@ -52,20 +70,16 @@ class Batched(Protocol):
 class World:
     """Applies commands, checks what holds for every event, tells the rest."""
 
-    def __init__(self, exchange: Any, **terms: int) -> None:
+    def __init__(self, exchange: Any, **terms: Any) -> None:
         self.exchange = exchange
+        self.audit = Audit()
         self.sequence = 0
         self.order_ids: list[int] = []  # The n-th accepted order is told as #n.
         self.now_ns = START_NS
         first: list[Command] = [
             CreateAsset(name="USD", scale=0),
             CreateAsset(name="BTC", scale=0),
-            CreateInstrument(
-                name="BTC-USD",
-                base_asset=BTC,
-                quote_asset=USD,
-                **({"maker_ppm": 10_000, "taker_ppm": 20_000} | terms),  # type: ignore[arg-type]
-            ),
+            CreateInstrument(**(_TERMS | terms)),
             *(CreateAccount(name=NAMES[account]) for account in (ALICE, BOB, CAROL)),
         ]
         for account in (ALICE, BOB, CAROL):
@@ -80,9 +94,9 @@ class World:
         """Number, stamp and apply a command; every event is checked for what all events have."""
         self.sequence += 1
         self.now_ns += 10
-        command = replace(command, sequence=self.sequence, timestamp_ns=self.now_ns)
+        command = changed(command, sequence=self.sequence, timestamp_ns=self.now_ns)
         if command.request_id == 0:
-            command = replace(command, request_id=1_000 + self.sequence)
+            command = changed(command, request_id=1_000 + self.sequence)
         if isinstance(self.exchange, Exchange):
             events = self.exchange.apply(command)
         else:
@@ -97,7 +111,31 @@ class World:
                 self.order_ids.append(event.order_id)
                 assert event.order_id >> 22 == self.sequence
         assert events[0].fee == command.request_id
+        self.audit.take(events)
+        self._compare_book()
         return events
+
+    def flood(self, commands: Sequence[Command]) -> list[Event]:
+        """Apply many commands at once; nothing is checked, the audit does not see them."""
+        stamped = []
+        for command in commands:
+            self.sequence += 1
+            self.now_ns += 10
+            numbers = {"sequence": self.sequence, "timestamp_ns": self.now_ns}
+            stamped.append(changed(command, **numbers))  # type: ignore[arg-type]
+        if isinstance(self.exchange, Exchange):
+            return [event for command in stamped for event in self.exchange.apply(command)]
+        events: list[Event] = self.exchange.apply(stamped)
+        return events
+
+    def _compare_book(self) -> None:
+        """The book of the events alone is the twin's book."""
+        if not isinstance(self.exchange, Exchange) or MARKET_ID not in self.exchange.view.books:
+            return
+        for side, is_sell in zip(self.exchange.book(MARKET_ID), (False, True), strict=True):
+            levels = self.audit.mirror.levels(MARKET_ID, is_sell=is_sell)
+            shown = [(price, [(o.order_id, o.qty) for o in level]) for price, level in levels]
+            assert shown == side
 
     def tell(self, command: Command) -> list[str]:
         """Apply a command and tell its events in plain words."""
@@ -154,6 +192,28 @@ class World:
     def mass_cancel(self, account: int, **more: Any) -> list[str]:
         return self.tell(MassCancel(account=account, **more))
 
+    def stop(self, side: int, account: int, qty: int, stop: int, /, **more: Any) -> list[str]:
+        """A STOP, or with a price a STOP_LIMIT, unless ``more`` says otherwise."""
+        kind = STOP_LIMIT if more.get("price") else STOP
+        values = {"order_type": kind, "stop_price": stop, "slots": 2} | more
+        return self.tell(order(side, account, qty, values.pop("price", 0), **values))
+
+    def trade(self, price: int, qty: int = 1) -> None:
+        """Let bob sell to carol, so that there is a last price."""
+        self.sell(BOB, qty, price)
+        assert self.buy(CAROL, qty, price, time_in_force=IOC)[1].startswith("FILL")
+
+    def time(self, now_ns: int) -> list[str]:
+        """A TIME command at ``now_ns``."""
+        self.now_ns = now_ns - 10
+        return self.tell(Time())
+
+    def update(self, changes: int, **more: Any) -> list[str]:
+        return self.tell(UpdateInstrument(instrument=MARKET_ID, changes=changes, **more))
+
+    def limit(self, account: int, instrument: int = 0, **more: int) -> list[str]:
+        return self.tell(SetLimits(account=account, instrument=instrument, **more))
+
     # State.
 
     def balance(self, account: int, asset: int) -> tuple[int, int]:
@@ -171,6 +231,13 @@ class World:
         return self.exchange.positions(CAROL)[account, MARKET_ID]
 
 
+_TERMS: Final[dict[str, Any]] = {
+    "name": "BTC-USD",
+    "base_asset": BTC,
+    "quote_asset": USD,
+    "maker_ppm": 10_000,
+    "taker_ppm": 20_000,
+}
 _SHORT: Final = {"client_order_id": "id", "cum_notional": "notional"}
 
 

@@ -129,7 +129,7 @@ def test_another_engine_version_names_the_upgrade_and_changes_nothing(data: Path
     small_journal(data).close()
     before = segment(data).read_bytes()
     with pytest.raises(JournalRefused, match="outcry upgrade") as caught:
-        recover(data, CONFIG._replace(engine_version=2))
+        recover(data, CONFIG._replace(engine_version=CONFIG.engine_version + 1))
     assert (caught.value.exit_code, caught.value.reason) == (80, "ENGINE_VERSION")
     assert segment(data).read_bytes() == before
 

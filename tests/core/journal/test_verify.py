@@ -130,7 +130,7 @@ def test_dump_gives_the_blocks_too_but_never_the_id_key(data: Path) -> None:
         "MARKER",
     ]
     assert rows[0]["orders_max"] == 2_000
-    assert rows[1]["engine_version"] == 1
+    assert rows[1]["engine_version"] == CONFIG.engine_version
     assert "id_key" not in rows[0]
 
 
