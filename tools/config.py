@@ -91,6 +91,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     sessions_max: Rows | None = None
     workflows_max: Rows | None = None
     extras_max: Rows | None = None
+    limits_max: Rows | None = None
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True):

@@ -353,10 +353,11 @@ def change_any(state: Record, command: int, slot: int, leaves: int) -> None:
 def new_display(state: Record, command: int, slot: int) -> int:
     """The display quantity from now on; 0: all is shown."""
     asked = replace_at(command).display_qty
-    if asked != 0:
-        return asked if asked != new_leaves(state, replace_at(command), slot) else 0  # type: ignore[no-any-return]
     extra = order_row(state, slot).extra
-    return extra_row(state, extra).display_qty if extra != 0 else 0
+    known = extra_row(state, extra).display_qty if extra != 0 else 0
+    if asked == 0 or asked == known:
+        return known
+    return asked if asked != new_leaves(state, replace_at(command), slot) else 0  # type: ignore[no-any-return]
 
 
 @kernel

@@ -112,6 +112,14 @@ def test_another_display_quantity_loses_the_place_and_is_told_as_resting(free: W
     ]
 
 
+def test_a_display_quantity_that_is_all_that_is_left_still_keeps_the_place(free: World) -> None:
+    free.buy(ALICE, 10, 100, display_qty=3)
+    assert free.replace(ALICE, 1, qty=3, display_qty=3) == [
+        "ORDER_REPLACED alice #1 price=100 qty=3 leaves=3 PRIORITY_KEPT",
+        "REPLACED_FROM alice #1 price=100 qty=10 leaves=3 fee=300",
+    ]
+
+
 def test_an_order_becomes_an_iceberg_by_a_replace_if_there_is_room(make_world: MakeWorld) -> None:
     world = make_world(Sizes(extras_max=1), maker_ppm=0, taker_ppm=0)
     world.buy(ALICE, 10, 100)
