@@ -119,7 +119,7 @@ class Position:
             self.net += sign * lots
             return
         closing = min(lots, abs(self.net))
-        out = cost_share(abs(self.cost), closing, abs(self.net))
+        out = share(abs(self.cost), closing, abs(self.net))
         out = out if self.cost > 0 else -out
         part = amount if closing == lots else share(amount, closing, lots)
         self.realize(-sign * part - out)
