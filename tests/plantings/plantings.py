@@ -148,10 +148,7 @@ PLANTINGS: Final = (
         "core/sequencer/events.py",
         "    event.flags |= LAST\n",
         "    event.flags |= 0\n",
-        (
-            f"{ENGINE}/test_random.py::"
-            "test_random_lives_give_the_twins_events_and_state",
-        ),
+        (f"{ENGINE}/test_random.py::test_random_lives_give_the_twins_events_and_state",),
     ),
     # Sequencer.
     Planting(
