@@ -19,7 +19,7 @@ FILES := $(addprefix tests/faults/test_,simulated.py format.py malformed.py bad_
 .PHONY: help setup run test check format bench compile lock clean \
 	test-core test-replay test-checked test-pure test-files test-rest test-beside plantings flows docs \
 	faults faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection \
-	faults-power faults-ends faults-replayer
+	faults-power faults-ends faults-replayer faults-bounds faults-random
 
 help:  ## print this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -117,7 +117,7 @@ bench: compile  ## all benchmarks, small; results and report in results/; flows 
 	@$(BIN)/outcry bench report results
 
 # What breaks, whole: hours.
-faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends faults-replayer  ## everything that breaks (hours)
+faults: faults-simulated faults-format faults-rings faults-kills faults-stops faults-injection faults-power faults-ends faults-replayer faults-bounds faults-random  ## everything that breaks (hours)
 
 faults-kills: compile  ## 500 SIGKILLs of any process of an exchange under load
 	$(BIN)/python -m tests.faults.kills --count 500
@@ -136,6 +136,13 @@ faults-ends: compile  ## disks that are full, read-only, frozen; limits of a pro
 
 faults-replayer: compile  ## every system call of the replayer fails (strace), 100 SIGKILLs of it
 	$(BIN)/python -m tests.faults.shadowed --kills 100
+
+faults-bounds: compile  ## every number at every bound; a million orders, accounts; 100,000 stops (minutes)
+	OUTCRY_BOUNDS=full $(PYTEST) $(addprefix tests/core/engine/test_bounds,.py _named.py _sizes.py)
+
+faults-random: compile  ## 20 million random commands, engine and twin side by side (hours; COMMANDS=N SEED=N)
+	$(BIN)/python -m tests.core.engine.lives --commands $(or $(COMMANDS),20000000) \
+		--seed $(or $(SEED),1)
 
 docs: setup  ## bring the tables of docs/ up to the code
 	@$(BIN)/python -m tools.documents

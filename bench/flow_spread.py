@@ -95,7 +95,7 @@ class Dice:
     def __init__(self, spread: Spread, orders_max: int) -> None:
         """``orders_max``: how many orders will be placed at the most.  Raises ValueError."""
         if spread.mix not in MIXES:
-            raise ValueError(f"mix: expected one of {', '.join(MIXES)}, got {spread.mix!r}")
+            raise ValueError(f"mix: expected one of {', '.join(MIXES)}, full, got {spread.mix!r}")
         if not 1 <= spread.instruments <= INSTRUMENTS_MAX:
             raise ValueError(
                 f"instruments: expected 1 to {INSTRUMENTS_MAX}, got {spread.instruments}"

@@ -112,6 +112,9 @@ if PURE:
     def stay_apart() -> None:
         """Keep the function that says this out of its callers' machine code."""
 
+    def seldom() -> None:
+        """As ``stay_apart``, of what a plain order never needs."""
+
     def call_entry(address: int, one: int, two: int, three: int) -> int:
         """Call the kernel that begins at ``address`` (see ``entry``); its result."""
         return int(_entries[address](one, two, three))
@@ -127,6 +130,18 @@ else:
 
         def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), lower
+
+    @intrinsic
+    def seldom(typing: Any) -> Any:
+        """As ``stay_apart``, of what a plain order never needs: registers and the order of the code
+        of its callers are chosen for the other way."""
+
+        def lower(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.function.attributes.add("noinline")
+            builder.function.attributes.add("cold")
             return context.get_dummy_value()
 
         return types.void(), lower

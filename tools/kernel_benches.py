@@ -155,9 +155,12 @@ def _whole(path: Path, _options: "Options") -> dict[str, Any]:
 
 
 def _mix(options: "Options") -> dict[str, Any]:
+    from bench import full_mix
     from bench.bench_kernel import bench_mix
     from bench.flow_spread import Spread
 
+    if options.mix == full_mix.NAME:
+        return _full(options)
     spread = Spread()
     given: dict[str, Any] = {
         "mix": options.mix,
@@ -167,6 +170,16 @@ def _mix(options: "Options") -> dict[str, Any]:
     }
     spread = spread._replace(**{name: value for name, value in given.items() if value})
     return bench_mix(spread, _setting(options))
+
+
+def _full(options: "Options") -> dict[str, Any]:
+    from bench.full_mix import Size, bench_full
+
+    if options.no_risk or options.ids:
+        raise exits.Stop(exits.USAGE, "bench kernel: --mix full is with risk and without ids")
+    names = ("instruments", "resting", "commands")
+    given = {name: getattr(options, name) for name in names if getattr(options, name)}
+    return bench_full(Size(**given))
 
 
 def _by_kind(options: "Options") -> dict[str, Any]:

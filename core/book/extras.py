@@ -2,7 +2,7 @@
 
 from core.book import deadlines
 from core.constants import ORDER_SLOT_MASK
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.memory import Record, address_of, fill
 from core.records import EXTRA_BYTES
 from core.rows import extra_row, order_row
@@ -33,7 +33,7 @@ def take(state: Record, slot: int) -> int:
 @kernel
 def give_back(state: Record, slot: int) -> None:
     """An order has ended: its deadline goes, its partner is left alone (``state.orphan``)."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     row = order.extra
     extra = extra_row(state, row)

@@ -18,7 +18,7 @@ from core.constants import (
     STOP_SIDES,
     TRIE_TIERS,
 )
-from core.jit import VERIFY, inlined, kernel, stay_apart
+from core.jit import VERIFY, inlined, kernel, seldom, stay_apart
 from core.memory import Record, bit, highest_bit, load_i32, load_i64, store_i32, store_i64
 from core.records import SPECIAL_LIMITS, UNIT_SHIFT
 from core.rows import account_row, bookside_row, level_at, level_row, limit_row, page_row
@@ -297,7 +297,7 @@ def is_vacant(state: Record, bookside: int, key: int) -> bool:
 @kernel
 def count_opened(state: Record, account: int) -> int:
     """Levels of the books that an account opened and that are not empty since: a walk over all."""
-    stay_apart()
+    seldom()
     count = 0
     for page in range(1, state.pages_used + 1):
         row = page_row(state, page)

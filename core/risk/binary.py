@@ -5,7 +5,7 @@ and opens the rest against cash.  Free lots of both directions never stand side 
 them is cash at once, so the pot is ``payout`` times the YES lots, always (docs/engine-money.md).
 """
 
-from core.jit import VERIFY, kernel, stay_apart
+from core.jit import VERIFY, kernel, seldom, stay_apart
 from core.memory import Record
 from core.messages import BUY, SELL
 from core.risk.limits import count_cost
@@ -94,7 +94,7 @@ def set_lots(state: Record, terms: Record, slot: int, lots: int) -> None:
 @kernel
 def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
     """Give back all that an order which ends still holds."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold.position)
     move_cash(state, position, -hold_of(terms, order, cold))
     if cold.hold_lots != 0:
@@ -106,7 +106,7 @@ def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
 @kernel
 def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
     """The open quantity falls to ``leaves``: lots that would open are given back first."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold.position)
     opening = order.leaves - cold.hold_lots
     less = min(order.leaves - leaves, opening)
@@ -148,7 +148,7 @@ def charge(terms: Record, order: Record, cold: Record, ppm: int, price: int, fil
 def settle(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """Cash, lots and position of one side of a fill; ``order.leaves`` is after it.  ``fee``:
     negative is a rebate."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     position = position_row(state, cold.position)

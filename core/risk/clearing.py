@@ -1,7 +1,7 @@
 """SPOT that is cleared at times: a fill moves nothing to available.  What each side gives stays
 held, and the position counts what is due (docs/engine-money.md)."""
 
-from core.jit import VERIFY, kernel, stay_apart
+from core.jit import VERIFY, kernel, seldom
 from core.memory import Record
 from core.risk.limits import count_cost
 from core.risk.money import ppm_up
@@ -12,7 +12,7 @@ from core.rows import balance_row, cold_row, instrument_row, order_row, position
 @kernel
 def buyer_owes(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """``settle.buyer_pays``: notional and fee stay held; what the order needs no more is free."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     position = position_row(state, cold.position)
@@ -43,7 +43,7 @@ def buyer_owes(state: Record, terms: Record, slot: int, fill: int, price: int, f
 @kernel
 def seller_owes(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """``settle.seller_delivers``: the base stays held."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold_row(state, slot).position)
     notional = price * fill * terms.multiplier
     position.held -= fill

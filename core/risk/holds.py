@@ -4,7 +4,7 @@ A BUY holds its notional at its limit price and a fee part; a SELL holds base un
 and the lots follow from the order (price x leaves); only the fee part is stored.
 """
 
-from core.jit import VERIFY, inlined, kernel, stay_apart
+from core.jit import VERIFY, inlined, kernel, seldom
 from core.memory import Record
 from core.messages import BUY
 from core.records import INSTRUMENT_BINARY, INSTRUMENT_MONEY, INSTRUMENT_OUTSIDE
@@ -32,7 +32,7 @@ def hold_of(terms: Record, order: Record, cold: Record) -> int:
 
 @kernel
 def hold_of_money(terms: Record, order: Record, cold: Record) -> int:
-    stay_apart()
+    seldom()
     if terms.special & INSTRUMENT_OUTSIDE != 0:
         return routed.hold_of(terms, order, cold)  # type: ignore[no-any-return]
     if terms.special & INSTRUMENT_BINARY != 0:
@@ -85,7 +85,7 @@ def release(state: Record, terms: Record, order: Record, cold: Record, shared: i
 
 @kernel
 def release_money(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
-    stay_apart()
+    seldom()
     if terms.special & INSTRUMENT_OUTSIDE != 0:
         routed.release(state, terms, order, cold)
     elif terms.special & INSTRUMENT_BINARY != 0:
@@ -119,7 +119,7 @@ def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: in
 
 @kernel
 def shrink_money(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
-    stay_apart()
+    seldom()
     if terms.special & INSTRUMENT_BINARY != 0:
         binary.shrink(state, terms, order, cold, leaves)
     elif cold.side != BUY:

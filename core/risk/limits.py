@@ -9,7 +9,7 @@ from typing import Final
 
 from core import table
 from core.constants import DAY_NS, SECOND_NS
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, copy
 from core.messages import BUY, LIMIT_FIELDS
@@ -163,7 +163,7 @@ def weigh(state: Record, slot: int, lots: int) -> None:
 @kernel
 def count_order(state: Record, slot: int, change: int) -> None:
     """An order has begun (1) or ended (-1), with what is open of it."""
-    stay_apart()
+    seldom()
     cold = cold_row(state, slot)
     if account_row(state, cold.account).special & SPECIAL_LIMITS == 0:
         return
@@ -176,7 +176,7 @@ def count_order(state: Record, slot: int, change: int) -> None:
 @kernel
 def count_fill(state: Record, slot: int, fill: int) -> None:
     """``fill`` lots of an order were filled."""
-    stay_apart()
+    seldom()
     weigh(state, slot, -fill)
     whole = account_row(state, cold_row(state, slot).account).limits
     if whole != 0:
@@ -186,7 +186,7 @@ def count_fill(state: Record, slot: int, fill: int) -> None:
 @kernel
 def count_cost(state: Record, position: Record, before: int) -> None:
     """The cost of a position was ``before``."""
-    stay_apart()
+    seldom()
     account = account_row(state, position.account)
     if account.special & SPECIAL_LIMITS != 0 and account.limits != 0:
         add_exposure(limit_row(state, account.limits), size_of(position.cost) - size_of(before))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.constants import PPM
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.layout import offset_of
 from core.memory import Record, address_of, load_i64
 from core.records import INSTRUMENT, INSTRUMENT_TICKS, TICK_BANDS
@@ -15,7 +15,7 @@ TICK_STEP_AT: Final = offset_of(INSTRUMENT, "tick_step")
 @kernel
 def step_at(terms: Record, price: int) -> int:
     """What prices near ``price`` are multiples of."""
-    stay_apart()
+    seldom()
     if terms.special & INSTRUMENT_TICKS == 0:
         return 1
     address = address_of(terms)
@@ -67,7 +67,7 @@ def share_of(price: int, ppm: int) -> int:
 @kernel
 def broken_bound(terms: Record, price: int) -> int:
     """The bound that a limit price breaks, or -1."""
-    stay_apart()
+    seldom()
     if terms.price_min != 0 and price < terms.price_min:
         return terms.price_min  # type: ignore[no-any-return]
     most = terms.price_limit

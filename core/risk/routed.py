@@ -7,7 +7,7 @@ not, which becomes his debt (docs/engine-outside.md).
 
 from typing import Final
 
-from core.jit import VERIFY, kernel, stay_apart
+from core.jit import VERIFY, kernel, seldom, stay_apart
 from core.memory import Record, address_of, product_exceeds
 from core.messages import BINARY, BUY, ROUTE_REPLACE, SELL
 from core.risk import binary
@@ -112,7 +112,7 @@ def refit(state: Record, slot: int, price: int, held: int, leaves: int) -> None:
     """The terms of an order, or what is asked for, have changed: it held for ``held`` lots at
     ``price`` and had ``leaves``.  It holds what follows from its terms now, BINARY own lots
     first."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
@@ -146,7 +146,7 @@ def fee_part(terms: Record, side: int, price: int, leaves: int) -> int:
 @kernel
 def release(state: Record, terms: Record, order: Record, cold: Record) -> None:
     """Give back all that an order which ends still holds."""
-    stay_apart()
+    seldom()
     move(state, terms, cold, -hold_of(terms, order, cold))
     position = position_row(state, cold.position)
     if terms.instrument_type == BINARY:

@@ -1,6 +1,6 @@
 """What one fill does to money and positions.  Every movement sums to zero per asset."""
 
-from core.jit import VERIFY, inlined, kernel, stay_apart
+from core.jit import VERIFY, inlined, kernel, seldom
 from core.memory import Record
 from core.messages import BUY
 from core.risk.limits import count_cost
@@ -90,7 +90,7 @@ def seller_delivers(
 @kernel
 def begin_sums(position: Record) -> None:
     """Lower bought and sold alike, so that there is room for more; their difference stays."""
-    stay_apart()
+    seldom()
     fewer = min(position.bought, position.sold)
     position.bought -= fewer
     position.sold -= fewer

@@ -6,7 +6,7 @@ cash become the collateral of the position, until it buys back (docs/engine-mone
 from typing import Final
 
 from core.constants import PPM
-from core.jit import VERIFY, kernel, stay_apart
+from core.jit import VERIFY, kernel, seldom
 from core.memory import Record, product_exceeds
 from core.risk.limits import count_cost, row_in
 from core.risk.money import ppm_up, share
@@ -69,7 +69,7 @@ def take(state: Record, position: Record, base_units: int, lots: int, cash: int)
 @kernel
 def release(state: Record, terms: Record, order: Record, cold: Record, shared: int) -> None:
     """Give back all that a SELL which ends still holds; ``shared`` of it its partner holds."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold.position)
     own = hold_of(terms, order, cold) - shared
     take(state, position, -own, -cold.hold_lots, -cold.short_cash)
@@ -81,7 +81,7 @@ def release(state: Record, terms: Record, order: Record, cold: Record, shared: i
 @kernel
 def shrink(state: Record, terms: Record, order: Record, cold: Record, leaves: int) -> None:
     """The open quantity of a SELL falls to ``leaves``: short lots go first."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold.position)
     less = order.leaves - leaves
     short = min(less, cold.hold_lots)
@@ -103,7 +103,7 @@ def lend(state: Record, terms: Record, lots: int) -> None:
 @kernel
 def deliver(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """``settle.seller_delivers``, with lots that are lent; ``order.leaves`` is after the fill."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     position = position_row(state, cold.position)
@@ -137,7 +137,7 @@ def deliver(state: Record, terms: Record, slot: int, fill: int, price: int, fee:
 @kernel
 def receive(state: Record, terms: Record, slot: int, fill: int, price: int, fee: int) -> None:
     """``settle.buyer_pays``, and what is short is bought back first."""
-    stay_apart()
+    seldom()
     position = position_row(state, cold_row(state, slot).position)
     buyer_pays(state, terms, slot, fill, price * fill * terms.multiplier, fee)
     cover = min(fill, position.short)

@@ -7,7 +7,7 @@ from typing import Final
 
 from core.book import pool
 from core.constants import CLIENT_ORDER_ID_BYTES, ORDER_SLOT_BITS, ORDER_SLOT_MASK
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.memory import Record, address_of, fill, pointer
 from core.messages import (
     CANCEL_ORDER,
@@ -95,7 +95,7 @@ def admit(state: Record, command: int) -> int:
 @kernel
 def barred(state: Record, kind: int, account: int) -> int:
     """Why a suspended account, or one whose kill switch is on, may not do this; or 0."""
-    stay_apart()
+    seldom()
     special = account_row(state, account).special | state.killed
     trades = kind in (PLACE_ORDER, REPLACE_ORDER)
     if special & SPECIAL_SUSPENDED != 0 and (trades or kind in (TRANSFER, WITHDRAW)):
@@ -106,7 +106,7 @@ def barred(state: Record, kind: int, account: int) -> int:
 @kernel
 def repeat(state: Record, command: int, record: int) -> None:
     """Answer a command that was answered before: the order as it is now, or the reject again."""
-    stay_apart()
+    seldom()
     place = place_at(command)
     kind = place.kind
     known = id_record_row(state, record)
@@ -180,7 +180,7 @@ def forget_reason(state: Record) -> None:
 @kernel
 def reject(state: Record, command: int, reason: int, target: int) -> None:
     """Say no to a trading or money command.  ``target``: slot of the order that was meant, or 0."""
-    stay_apart()
+    seldom()
     place = place_at(command)
     is_order = place.kind == PLACE_ORDER
     kind = ORDER_REJECTED if is_order else COMMAND_REJECTED
@@ -215,7 +215,7 @@ def reject_new(state: Record, command: int, reason: int) -> None:
 @kernel
 def reject_admin(state: Record, command: int, reason: int) -> Record:
     """Say no to a command that no account sends for itself."""
-    stay_apart()
+    seldom()
     event = bare_event(state, COMMAND_REJECTED, place_at(command), command + CLIENT_ORDER_ID_AT)
     event.reason = reason
     event.leaves = place_at(command).kind

@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import extras, levels, orders, stops
 from core.constants import SLOT_BYTES
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.memory import Record, address_of, fill
 from core.messages import (
     BUY,
@@ -72,7 +72,7 @@ QTY_MOST: Final = (1 << 63) - 1
 @kernel
 def check_any(state: Record, command: int, slot: int) -> int:
     """The first reason against a replace, or 0; the draft has its new price and stop."""
-    stay_apart()
+    seldom()
     replace = replace_at(command)
     order = order_row(state, slot)
     cold = cold_row(state, slot)
@@ -289,7 +289,7 @@ def keeps_place(state: Record, command: int, slot: int) -> bool:
 @kernel
 def replace_any(state: Record, command: int, slot: int) -> None:
     """Do what ``check_any`` allowed."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     leaves = new_leaves(state, replace_at(command), slot)
     if is_outside(state, slot):

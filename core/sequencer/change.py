@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import orders, pool
 from core.constants import ORDER_SLOT_MASK, SLOT_BYTES
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.layout import offset_of
 from core.memory import Record, address_of, pointer
 from core.messages import (
@@ -122,7 +122,7 @@ def cancel_order(state: Record, command: int) -> None:
 @kernel
 def cancel_any(state: Record, command: int, slot: int) -> None:
     """``cancel_order`` of an order that it may be done for, and that is no plain one."""
-    stay_apart()
+    seldom()
     if is_asked(state, slot):
         reject(state, command, TOO_LATE, slot)
         return
@@ -139,7 +139,7 @@ def cancel_any(state: Record, command: int, slot: int) -> None:
 @kernel
 def restricted(state: Record, restriction: int, slot: int) -> int:
     """CANCEL_RESTRICTED where the order is not as the cancel demands."""
-    stay_apart()
+    seldom()
     if is_asked(state, slot):
         return TOO_LATE
     cum = order_row(state, slot).cum

@@ -8,7 +8,7 @@ from typing import Final
 
 from core import table
 from core.constants import SLOT_BYTES
-from core.jit import VERIFY, inlined, kernel, stay_apart
+from core.jit import VERIFY, inlined, kernel, seldom, stay_apart
 from core.memory import Record, load_i64, prefetch
 from core.messages import (
     BUST_TRADE,
@@ -124,7 +124,7 @@ def begin(state: Record, prefix: Record) -> None:
 @kernel
 def apply_other(state: Record, command: int) -> None:
     """A command of one of the kinds that are rare."""
-    stay_apart()
+    seldom()
     kind = place_at(command).kind
     if kind == REDUCE_ORDER:
         reduce_order(state, command)
@@ -188,7 +188,7 @@ def is_kept(kind: int) -> bool:
 @kernel
 def refuse(state: Record, command: int) -> None:
     """Reject a command of a kind or schema that this engine does not know."""
-    stay_apart()
+    seldom()
     prefix = place_at(command)
     reason = MALFORMED
     if is_kept(prefix.kind):

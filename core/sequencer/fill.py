@@ -4,7 +4,7 @@ from typing import Final
 
 from core.book import orders
 from core.constants import DAY_NS
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.memory import Record
 from core.messages import BUY, FILL, MAKER, STATUS_FILLED
 from core.risk import limits, settle
@@ -81,7 +81,7 @@ def count_trade(state: Record, terms: Record, price: int, fill: int, notional: i
 @kernel
 def begin_day(state: Record, terms: Record, price: int) -> None:
     """The first trade of a day."""
-    stay_apart()
+    seldom()
     terms.day = (state.timestamp_ns - terms.day_end_ns) // DAY_NS
     terms.day_ends_ns = (terms.day + 1) * DAY_NS + terms.day_end_ns
     terms.day_open = price

@@ -2,7 +2,7 @@
 all others."""
 
 from core.book import deadlines, orders
-from core.jit import kernel, stay_apart
+from core.jit import kernel, seldom
 from core.memory import Record
 from core.messages import BUY, MAKER, STATUS_FILLED
 from core.records import DUE_CLEARING, INSTRUMENT_BINARY, INSTRUMENT_CLEARED
@@ -15,7 +15,7 @@ from core.sequencer.life import end_open
 @kernel
 def match_money(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -> None:
     """One fill: book, fees, both events, money.  Not with risk off."""
-    stay_apart()
+    seldom()
     taker = order_row(state, slot)
     maker = order_row(state, maker_slot)
     cold = cold_row(state, slot)

@@ -5,7 +5,7 @@ from typing import Final
 
 from core.book import orders, stops
 from core.constants import ORDER_SLOT_MASK
-from core.jit import kernel, stay_apart
+from core.jit import kernel, seldom, stay_apart
 from core.memory import Record
 from core.messages import (
     ORDER_CANCELED,
@@ -70,7 +70,7 @@ def close_orphan(state: Record) -> None:
 @kernel
 def close(state: Record, slot: int, kind: int, status: int, reason: int) -> None:
     """The event, what it held given back, out of where it stands, and its end."""
-    stay_apart()
+    seldom()
     reserve(state)
     order = order_row(state, slot)
     cold = cold_row(state, slot)

@@ -5,7 +5,7 @@ from typing import Final
 
 from core.book import cascade, deadlines, extras, levels, orders, queue, stops
 from core.constants import SLOT_BYTES
-from core.jit import kernel, stay_apart
+from core.jit import kernel, seldom
 from core.layout import offset_of
 from core.memory import Record, address_of, copy36
 from core.messages import (
@@ -68,7 +68,7 @@ MIN_QTY_UNFILLED: Final = Reason.MIN_QTY_UNFILLED.value
 @kernel
 def place_any(state: Record, command: int) -> None:
     """PLACE_ORDER of any terms, in any instrument."""
-    stay_apart()
+    seldom()
     reason = form_any(state, command)
     if reason == 0:
         reason = admit(state, command)
@@ -322,7 +322,7 @@ def hold_now(state: Record, slot: int) -> int:
 @kernel
 def run_cascade(state: Record) -> None:
     """Match what trades have triggered, the lowest order id first, until nothing is left."""
-    stay_apart()
+    seldom()
     while state.cascade_count > 0:
         slot = cascade.pop(state)
         if cold_row(state, slot).status == STATUS_PENDING:

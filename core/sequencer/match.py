@@ -8,7 +8,7 @@ from typing import Final
 
 from core.book import levels, orders, queue, stops
 from core.constants import PAGE_BITS, PAGE_LEVELS
-from core.jit import kernel, stay_apart
+from core.jit import kernel, seldom, stay_apart
 from core.memory import Record
 from core.messages import (
     BUY,
@@ -63,7 +63,7 @@ def worst_for(state: Record, slot: int) -> int:
 def sweep_any(state: Record, slot: int) -> int:
     """Fill the order in ``slot``, which is not in the book, as far as it goes; what its trades
     trigger joins the cascade.  0, or why what is left of it ends at once."""
-    stay_apart()
+    seldom()
     order = order_row(state, slot)
     cold = cold_row(state, slot)
     side = bookside_row(state, orders.other_bookside(cold.instrument, cold.side))

@@ -1,7 +1,7 @@
 """The LEDGER event of lots that an order of a BINARY gave back and that became cash."""
 
 from core.constants import CLIENT_ORDER_ID_BYTES
-from core.jit import kernel, stay_apart
+from core.jit import kernel, seldom
 from core.memory import Record, address_of, copy36, fill
 from core.messages import EVENT_CLIENT_ORDER_ID_AT, LEDGER
 from core.records import COLD_CLIENT_ORDER_ID_AT
@@ -12,7 +12,7 @@ from core.sequencer.events import new_event, reserve
 @kernel
 def tell_pairs(state: Record, slot: int) -> None:
     """After an order's own event, where ``state.paired`` is not 0."""
-    stay_apart()
+    seldom()
     reserve(state)
     cold = cold_row(state, slot)
     quote = balance_row(state, position_row(state, cold.position).quote_balance)

@@ -5,7 +5,7 @@ replay routes nothing.  A cancel or a replace that is asked for stands in the ro
 (``records.ROUTED``) until the outside answers (docs/engine-outside.md).
 """
 
-from core.jit import inlined, kernel, stay_apart
+from core.jit import inlined, kernel, seldom
 from core.memory import Record
 from core.messages import (
     CANCEL_ACCEPTED,
@@ -53,7 +53,7 @@ def count_open(state: Record, account: int) -> int:
 @kernel
 def ask(state: Record, slot: int, kind: int, price: int, qty: int) -> None:
     """ORDER_ROUTE_REQUESTED, and what it asks for is under way."""
-    stay_apart()
+    seldom()
     reserve(state)
     order = order_row(state, slot)
     asked = routed_row(state, slot)

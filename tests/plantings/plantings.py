@@ -5,7 +5,10 @@ cannot go stale in silence.  The tests named are quick ones in plain Python mode
 comparison with the twin catches most of these too.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from tests.plantings.complete import COMPLETE
+from tests.plantings.planting import Planting
 
 ENGINE: Final = "tests/core/engine"
 JOURNAL: Final = "tests/core/journal"
@@ -13,21 +16,11 @@ SIMULATED: Final = "tests/faults/test_simulated.py"
 FORMAT: Final = "tests/faults/test_format.py"
 
 
-class Planting(NamedTuple):
-    """Replace ``old`` by ``new`` in ``file``: at least one of ``tests`` must fail."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-
-
 PLANTINGS: Final = (
     # Matching.
     Planting(
         "a trade at the taker's price",
-        "core/sequencer/sweep.py",
+        "core/sequencer/fill.py",
         "    price = maker.price\n",
         "    price = taker.price\n",
         (f"{ENGINE}/test_rules_place.py::test_a_sell_takes_the_highest_bid_first",),
@@ -79,8 +72,8 @@ PLANTINGS: Final = (
     Planting(
         "the fee part of a canceled order's hold leaks",
         "core/risk/holds.py",
-        "move(state, position, BUY, -(principal + cold.hold_fee))",
-        "move(state, position, BUY, -principal)",
+        "move(state, position, BUY, shared - (principal + cold.hold_fee))",
+        "move(state, position, BUY, shared - principal)",
         (f"{ENGINE}/test_rules_change.py::test_a_cancel_ends_the_order_and_releases_its_hold",),
     ),
     Planting(
@@ -132,8 +125,8 @@ PLANTINGS: Final = (
     Planting(
         "the id of an open order is forgotten when the table is full",
         "core/risk/ids.py",
-        "return cold.status == STATUS_OPEN and cold.id_record == row",
-        "return cold.status == STATUS_OPEN and cold.id_record != row",
+        "return is_open and cold.id_record == row",
+        "return is_open and cold.id_record != row",
         (f"{ENGINE}/test_rules.py::test_the_oldest_id_leaves_but_never_that_of_an_open_order",),
     ),
     Planting(
@@ -428,4 +421,5 @@ PLANTINGS: Final = (
         "",
         ("tests/adapters/test_gateway.py::test_public_events_come_once_across_a_restart",),
     ),
+    *COMPLETE,
 )

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.plantings.plantings import PLANTINGS, Planting
+from tests.plantings.planting import Planting
+from tests.plantings.plantings import PLANTINGS
 
 CHECKOUT: Final = Path(__file__).parents[2]
 PARTS: Final = ("core", "adapters", "replay", "bench", "tools", "tests", "pyproject.toml")

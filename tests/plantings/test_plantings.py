@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plantings.plantings import PLANTINGS, Planting
+from tests.plantings.planting import Planting
+from tests.plantings.plantings import PLANTINGS
 
 CHECKOUT = Path(__file__).parents[2]
 
