@@ -85,7 +85,8 @@ COMPLETE: Final = (
         "    weigh(state, slot, -fill)\n",
         "",
         (
-            f"{ENGINE}/test_rules_limits.py::test_exposure_counts_limit_orders_and_positions_at_cost",
+            f"{ENGINE}/test_rules_limits.py::"
+            "test_a_position_may_not_grow_past_its_limit_counting_open_orders",
         ),
     ),
     Planting(

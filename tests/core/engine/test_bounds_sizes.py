@@ -117,6 +117,10 @@ class Large:
             place += command.slots
         self.runner.apply(data)
 
+    def skip(self) -> None:
+        """Leave out the events so far: there may be more than the ring holds."""
+        self.runner._seen = self.runner.ring.published()
+
     def kinds(self) -> dict[str, int]:
         """How many events of each kind since the last look."""
         return counted(self.runner.events())
@@ -293,6 +297,7 @@ def test_every_account_has_its_own_money() -> None:
     large.apply(made)
     state = large.runner.state
     assert state["accounts_used"] == count + 2
+    large.skip()
     large.reference(CreateAccount(name="more"))
     assert large.runner.events()[-1]["kind"] == _number("COMMAND_REJECTED")
     for asset in (1, 2):
