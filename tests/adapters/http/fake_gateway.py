@@ -280,9 +280,8 @@ def _packed_items(values: Sequence[tuple[int, ...]]) -> Rows:
     rows = np.zeros(max(1, -(-len(values) // per_reply)), REPLY)
     for place, reply in enumerate(rows):
         page = values[place * per_reply : (place + 1) * per_reply]
-        no_debts = (0,) * len(messages.AMOUNT_ITEM.names)
-        whole = [(*value, *no_debts[len(value) :]) for value in page]
-        items = np.array(whole, messages.AMOUNT_ITEM)
+        # No debts unless they are said.
+        items = np.array([(*value, 0, 0)[:10] for value in page], messages.AMOUNT_ITEM)
         reply["count"] = len(items)
         reply["body"][: items.nbytes] = items.view(np.uint8)
     return rows
