@@ -33,6 +33,7 @@ from core.messages import (
     RESTS,
     TRADE_BUSTED,
     TRADE_CORRECTED,
+    TRADE_SLOT_2,
     TRANSFER,
     WITHDRAW,
     text,
@@ -49,12 +50,17 @@ WITH_CLIENT_ID: Final = frozenset(
 )
 TARGETED: Final = frozenset({CANCEL_ORDER, REPLACE_ORDER, REDUCE_ORDER})
 FLAGS: Final = {MAKER: "maker", RESTS: "rests", PRIORITY_KEPT: "priority_kept"}
+ORDER_IDS: Final = {
+    "order_id": offset_of(CANCEL, "order_id"),  # OUTSIDE_* have it there too.
+    "buyer_order": offset_of(TRADE_SLOT_2, "buyer_order"),
+    "seller_order": offset_of(TRADE_SLOT_2, "seller_order"),
+}
 # Where any slot would have what can name an order; whether it does, its command's kind says.
 NAMES: Final = np.dtype(
     {
-        "names": ["client_order_id", "original", "order_id"],
-        "formats": [f"S{CLIENT_ORDER_ID_BYTES}", f"S{CLIENT_ORDER_ID_BYTES}", "<i8"],
-        "offsets": [CLIENT_ORDER_ID_AT, ORIGINAL_ID_AT, offset_of(CANCEL, "order_id")],
+        "names": ["client_order_id", "original", *ORDER_IDS],
+        "formats": [f"S{CLIENT_ORDER_ID_BYTES}"] * 2 + ["<i8"] * len(ORDER_IDS),
+        "offsets": [CLIENT_ORDER_ID_AT, ORIGINAL_ID_AT, *ORDER_IDS.values()],
         "itemsize": SLOT_BYTES,
     }
 )
@@ -74,7 +80,9 @@ class Step(NamedTuple):
 def named_in(slots: Slots, order_id: int, ids: Iterable[bytes]) -> list[int]:
     """Where commands begin that may name the order: by its id, or by a client order id."""
     rows = slots.reshape(-1).view(NAMES)
-    found = rows["order_id"] == order_id if order_id else np.zeros(len(rows), bool)
+    found = np.zeros(len(rows), bool)
+    for name in ORDER_IDS if order_id else ():
+        found |= rows[name] == order_id
     for client_id in ids:
         found |= (rows["client_order_id"] == client_id) | (rows["original"] == client_id)
     if not found.any():

@@ -101,7 +101,7 @@ def _progress(begun: float) -> Iterator[None]:
         period = TERMINAL_PERIOD_S if is_terminal else FILE_PERIOD_S
         while not is_done.wait(period):
             kernels = jit.kernels()
-            done = sum(1 for kernel in kernels if kernel.signatures)
+            done = sum(1 for kernel in kernels if kernel.signatures or kernel.part.signatures)
             seconds = time.monotonic() - begun
             line = f"compiling the core (once): {done} of {len(kernels)} kernels, {seconds:.0f} s"
             _say(line, end="\r" if is_terminal else "\n")

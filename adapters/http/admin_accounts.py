@@ -116,7 +116,11 @@ async def set_limits(request: web.Request) -> web.Response:
 
 
 async def get_limits(request: web.Request) -> web.Response:
-    """GET /v1/admin/accounts/{id}/limits[?instrument=&asset=]: limits, and what counts."""
+    """GET /v1/admin/accounts/{id}/limits[?instrument=&asset=]: limits, and what counts.
+
+    Amounts of the whole account are over all its instruments: ``asset`` says in which they are
+    shown, and need not where everything is paid in one.
+    """
     exchange = admin(request)
     account = await account_named(exchange, request.match_info["id"])
     asked = parameters(request, ("instrument", "asset"))
@@ -128,6 +132,9 @@ async def get_limits(request: web.Request) -> web.Response:
     asset = instrument.quote if instrument else None
     if "asset" in asked and instrument is None:
         asset = asset_named("asset", asked["asset"], faults, reference)
+    quotes = {each.quote for each in reference.by_id.values()}
+    if "asset" not in asked and instrument is None and len(quotes) == 1:
+        (asset,) = quotes
     faults.check()
     number = instrument.id if instrument else 0
     slot = records.query(messages.QUERY_LIMITS, account=account, instrument=number)

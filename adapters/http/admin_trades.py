@@ -81,7 +81,9 @@ async def _undo(request: web.Request, kind: int) -> web.Response:
     events = await done(exchange, slots, f"/v1/admin/trades/{trade_id}", instrument)
     repeated = events[0].kind == messages.COMMAND_REPEATED
     content: dict[str, Any] = {"trade_id": trade_id, "instrument": trade.instrument}
-    content["sides"] = [] if repeated else [_told(event, instrument) for event in events]
+    # Of a correction: both sides as they are now, not what was taken back before.
+    now = messages.TRADE_BUSTED if kind == messages.BUST_TRADE else messages.TRADE_CORRECTED
+    content["sides"] = [_told(event, instrument) for event in events if event.kind == now]
     headers = {"Idempotency-Replayed": "true"} if repeated else None
     return answer(request, made(exchange, events[0], content), headers=headers)
 

@@ -280,12 +280,13 @@ def _cannot_cancel(
         detail = TEXT[reason]
         if reason == Reason.TOO_LATE:
             detail = "the outside was asked to cancel or replace it, and has not answered yet"
+    order = answers.order_json(view, exchange.reference)
     extra = {
         "order_id": str(view.order_id),
         "reject_reason": reason.word,
         "durability": exchange.durability,
-        "order_status": answers.STATUS_NAMES.get(view.status),
-        "order": answers.order_json(view, exchange.reference),
+        "order_status": order["status"],
+        "order": order,
     }
     return Problem("cannot_cancel", detail, extra=extra)
 

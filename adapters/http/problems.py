@@ -27,7 +27,7 @@ REGISTRY: Final[dict[str, Kind]] = {
     "not_seen": Kind(404, "No order with this client order id was seen"),
     "method_not_allowed": Kind(405, "Method is not allowed here"),
     "in_progress": Kind(409, "The first request with this id is still in flight", retryable=True),
-    "cannot_cancel": Kind(409, "The order has ended"),
+    "cannot_cancel": Kind(409, "The order cannot be canceled or replaced"),
     "conflict": Kind(409, "In conflict with what exists"),
     "too_old": Kind(410, "Older than what is remembered here"),
     "too_large": Kind(413, "Body is too large"),

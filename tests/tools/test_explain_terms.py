@@ -17,7 +17,13 @@ from tests.model.commands import (
     PlaceOrder,
     Transfer,
 )
-from tests.model.venue_commands import KillSwitch, SettleInstrument, UpdateAccount, UpdateInstrument
+from tests.model.venue_commands import (
+    BustTrade,
+    KillSwitch,
+    SettleInstrument,
+    UpdateAccount,
+    UpdateInstrument,
+)
 from tests.replay.live import Live
 from tests.replay.market import ALICE, BOB, order, setting_up
 from tools import states
@@ -53,6 +59,16 @@ COMMANDS: Final[tuple[Command, ...]] = (
     UpdateInstrument(instrument=1, changes=1, phase=4),
     SettleInstrument(instrument=BINARY, price=100),
     KillSwitch(account=0, is_on=1),
+    BustTrade(
+        client_order_id="12.1",
+        instrument=1,
+        price=10_000,
+        qty=1_000,
+        buyer=ALICE,
+        seller=BOB,
+        buyer_order=12 << 22 | 2,
+        seller_order=11 << 22 | 1,
+    ),
 )
 
 
@@ -104,6 +120,14 @@ def test_orders_that_others_end_say_why(data: Path) -> None:
     moved = tell(explain(data, "t-1"))
     assert moved.fields["verdict"].startswith("no order: TRANSFER was done at sequence 17")
     assert any("TRANSFER t-1 of alice: 1.000000 USD to bob" in line for line in moved.lines)
+
+
+@pytest.mark.parametrize("wanted", ["a-1", "b-1"])
+def test_a_trade_that_was_busted_is_told_of_both_orders(data: Path, wanted: str) -> None:
+    told = lines(data, wanted)
+    (bust,) = [at for at, line in enumerate(told) if "busts a trade of it" in line]
+    assert told[bust].startswith("24  BUST_TRADE 12.1")
+    assert told[bust + 1].endswith("busted: 0.1000 at 100.00")
 
 
 def test_an_account_shows_what_is_not_usual_of_it(data: Path) -> None:

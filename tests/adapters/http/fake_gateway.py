@@ -99,7 +99,7 @@ class FakeGateway:
             account: [(USD, 5_000_000, 1_000_000), (BTC, 300_000_000, 0), (ETH, 1, 0)]
             for account in (ALICE, BOB)
         }
-        self.positions: list[tuple[int, int, int, int, int, int, int]] = []
+        self.positions: list[tuple[int, ...]] = []
         self.depth: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] = ([], [])
         self.publish: Callable[[Rows], None] = lambda _events: None
         self.lap: Callable[[], None] = lambda: None
@@ -280,7 +280,8 @@ def _packed_items(values: Sequence[tuple[int, ...]]) -> Rows:
     rows = np.zeros(max(1, -(-len(values) // per_reply)), REPLY)
     for place, reply in enumerate(rows):
         page = values[place * per_reply : (place + 1) * per_reply]
-        items = np.array([(*value, 0, 0) for value in page], messages.AMOUNT_ITEM)  # No debts.
+        # No debts unless they are said.
+        items = np.array([(*value, 0, 0)[:10] for value in page], messages.AMOUNT_ITEM)
         reply["count"] = len(items)
         reply["body"][: items.nbytes] = items.view(np.uint8)
     return rows

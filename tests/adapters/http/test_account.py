@@ -70,6 +70,19 @@ async def test_positions_show_average_cost(client: Client, gateway: FakeGateway)
     assert none.status == 404
 
 
+async def test_a_position_has_its_debts_where_there_are_some(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.positions = [(1, 3, 200, 0, 0, 3, 0, 1_250_000, 0), (2, 3, 200, 0, 0, 3, 0, 0, 5)]
+
+    first, second = (await client.get("/v1/positions")).body["items"]
+
+    assert first["debt"] == "1.250000"
+    assert "debt_base" not in first
+    assert second["debt_base"] == "0.00000005"
+    assert "debt" not in second
+
+
 async def test_the_account_shows_who_asks(client: Client) -> None:
     reply = await client.get("/v1/account", user="bob")
 
