@@ -17,7 +17,7 @@ from core.constants import EVENT_BYTES, FILLS_ANSWERED_MAX, GATEWAY_SHIFT
 from core.jit import kernel
 from core.layout import offset_of, record
 from core.memory import copy, copy128, fill, pointer
-from core.messages import EVENT, FILL, LAST, MAKER
+from core.messages import EVENT, FILL, LAST, LEDGER, MAKER, TRADE_BUSTED, TRADE_CORRECTED
 from core.output import LAPPED, OutputRing, position, read
 
 INDEX_MAX: Final = (1 << 31) - 1
@@ -150,7 +150,8 @@ def _begin(state: int, address: int) -> None:
 
 @kernel
 def _keep(state: int, address: int) -> None:
-    """Keep an event of our command's account or of our sessions while there is room."""
+    """Keep an event of our command's account or of our sessions while there is room; and of a trade
+    that is taken back or told from outside, both sides and what `outside` bears."""
     reader = _at_drain(state)
     event = _at_event(address)
     group = _at_group(reader.group)
@@ -161,7 +162,9 @@ def _keep(state: int, address: int) -> None:
         group.filled_qty += event.qty
         group.fees += event.fee
     if event.session >> GATEWAY_SHIFT != reader.gateway and event.account != group.account:
-        return
+        told = event.kind == LEDGER or event.kind == TRADE_BUSTED or event.kind == TRADE_CORRECTED
+        if event.session != 0 or not told:
+            return
     if reader.kept < GROUP_EVENTS_MAX and not (is_fill and group.fill_count > FILLS_ANSWERED_MAX):
         copy128(reader.partial + reader.kept * EVENT_BYTES, address)
         reader.kept += 1

@@ -13,11 +13,14 @@ from core.messages import (
     EVENT,
     FILL,
     LAST,
+    LEDGER,
     MAKER,
     MASS_CANCELED,
     ORDER_ACCEPTED,
     ORDER_CANCELED,
     ORDER_RESTED,
+    TRADE_BUSTED,
+    TRADE_CORRECTED,
 )
 from core.output import LAPPED, attach_output, claim, create_output, event_slot, publish
 from core.shm import prefix
@@ -123,6 +126,22 @@ def test_what_happens_to_the_account_in_other_sessions_comes_too(feed: Feed) -> 
     )
 
     assert feed.drain() == [(5, [MASS_CANCELED, ORDER_CANCELED, ORDER_CANCELED])]
+
+
+def test_both_sides_of_a_trade_that_is_corrected_come_and_what_outside_bears(feed: Feed) -> None:
+    feed.write(
+        [
+            {"kind": TRADE_BUSTED, "session": OURS, "fee": 5, "account": 10},
+            {"kind": TRADE_BUSTED, "account": 20},
+            {"kind": LEDGER, "account": 2},
+            {"kind": LEDGER, "session": THEIRS, "account": 20},
+            {"kind": TRADE_CORRECTED, "account": 10},
+            {"kind": TRADE_CORRECTED, "account": 20},
+        ]
+    )
+
+    kinds = [TRADE_BUSTED, TRADE_BUSTED, LEDGER, TRADE_CORRECTED, TRADE_CORRECTED]
+    assert feed.drain() == [(5, kinds)]
 
 
 def test_a_group_may_span_drains(feed: Feed) -> None:
