@@ -30,7 +30,7 @@ from core.libc import clock_monotonic_ns
 from core.limits import DEFAULT, Limits
 from core.memory import load_i64, store_i32, store_i64
 from core.messages import CRC_AT, MASS, MASS_CANCEL, ORDER_ACCEPTED, PLACE_ORDER, SCHEMA
-from core.rows import order_row, state_at
+from core.rows import cold_row, state_at
 from core.sequencer.engine import ENGINE_VERSION, apply_batch
 from core.sequencer.start import Start
 from core.sequencer.state import PrivateRing
@@ -197,7 +197,7 @@ def bind(state_address: int, commands: int, count: int, ids: int, own: int) -> i
             if target == 0:
                 return place
             command.order_id = target
-            command.account = order_row(state, target & ORDER_SLOT_MASK).account
+            command.account = cold_row(state, target & ORDER_SLOT_MASK).account
     return count
 
 

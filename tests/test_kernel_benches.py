@@ -21,7 +21,7 @@ from bench.paper_journal import PaperJournal
 from core.constants import BATCH_SLOTS_MAX, SLOT_BYTES
 from core.jit import PURE
 from core.journal.segments import inventory
-from core.limits import SMALL
+from core.limits import DEFAULT, SMALL
 from tests import test_flows
 from tests.model import flows as model
 from tools import exits, kernel_benches
@@ -130,7 +130,7 @@ def test_limits_have_room_for_every_page_of_prices() -> None:
     records = flow.records
     pages = {(row["symbol"], row["side"], row["price"] >> 6) for row in records if row["price"] > 0}
     assert limits_for(flow, 9, SMALL).pages_max >= len(pages) > SMALL.pages_max // 4
-    assert limits_for(flow, 9).pages_max == 40_960
+    assert limits_for(flow, 9).pages_max == DEFAULT.pages_max
 
 
 def test_a_part_of_a_flow_by_kind_is_of_that_kind_only() -> None:
