@@ -40,10 +40,12 @@ class Busts:
         self._need("INSUFFICIENT_FUNDS", command.seller, row.quote, amount - command.seller_fee)
         fees = command.buyer_fee + command.seller_fee
         self._need("INSUFFICIENT_FUNDS", FEES, row.quote, fees)
+        if isinstance(command, CorrectTrade):
+            self._check_new_cash(command, row)
         base = command.qty * row.base_per_lot
         self._need("INSUFFICIENT_POSITION", command.buyer, row.base, base)
         if isinstance(command, CorrectTrade):
-            self._check_correction(command, row)
+            self._check_new_base(command, row)
         self._check_rows(command, row)
 
     def _check_notional(self, row: Instrument, price: int, qty: int) -> None:
@@ -98,12 +100,15 @@ class Busts:
                 left -= rebate
         return fees[0], fees[1]
 
-    def _check_correction(self, command: CorrectTrade, row: Instrument) -> None:
+    def _check_new_cash(self, command: CorrectTrade, row: Instrument) -> None:
         after = self._after(command, row)
         fee, _ = self._fees(command, row, after[FEES, row.quote])
         cash = command.new_price * command.new_qty * row.mult + fee
         if cash > after[command.buyer, row.quote]:
             raise Rejected("INSUFFICIENT_FUNDS", after[command.buyer, row.quote], cash)
+
+    def _check_new_base(self, command: CorrectTrade, row: Instrument) -> None:
+        after = self._after(command, row)
         base = command.new_qty * row.base_per_lot
         if base > after[command.seller, row.base]:
             raise Rejected("INSUFFICIENT_POSITION", after[command.seller, row.base], base)
