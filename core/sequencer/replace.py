@@ -85,7 +85,8 @@ def is_special(state: Record, command: int, slot: int) -> bool:
     cold = cold_row(state, slot)
     terms = instrument_row(state, cold.instrument)
     special = state.killed | account_row(state, cold.account).special | order_row(state, slot).extra
-    special = special | terms.special | terms.pending | cold.flags | replace.display_qty
+    special = special | terms.special | terms.pending | cold.flags | cold.self_trade
+    special = special | replace.display_qty
     return special != 0 or replace.slots == 2  # type: ignore[no-any-return]
 
 

@@ -179,7 +179,8 @@ class LimitTable:
                 raise Rejected("ORDER_NOTIONAL_LIMIT", most, wanted.notional)
 
     def _check_levels(self, wanted: Proposal) -> None:
-        if wanted.order_type != LIMIT or wanted.time_in_force not in RESTING or wanted.is_pending:
+        rests = wanted.time_in_force in RESTING or wanted.own is not None
+        if wanted.order_type != LIMIT or not rests or wanted.is_pending:
             return
         most = self.most(wanted.account, 0, "levels_max")
         book = self.view.books[wanted.instrument.number]

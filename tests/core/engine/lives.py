@@ -127,7 +127,9 @@ class Life:
         pair.engine.check()
         pair.compare_state()
         state = pair.engine.runner.state
-        assert state["open_orders"] == 0
+        if state["open_orders"] != 0:  # No room is left to remember that the outside ended them.
+            assert state["ids_count"] == state["ids_max"] < state["orders_max"] * 2
+            return
         assert state["extras_count"] == 0
         for number in view.instruments:
             assert pair.engine.depth(number) == [[], []]

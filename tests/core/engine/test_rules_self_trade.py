@@ -64,6 +64,17 @@ def test_the_maker_ends_and_the_taker_goes_on(free: World) -> None:
     ]
 
 
+def test_the_mode_of_an_order_holds_after_its_price_was_changed(free: World) -> None:
+    laid_out(free).buy(ALICE, 8, 90, self_trade=CANCEL_MAKER)
+    told = free.replace(ALICE, 4, price=100)
+    assert [line.split(" price")[0] for line in told[2:]] == [
+        "FILL alice #4",
+        "FILL bob #1",
+        "ORDER_EXPIRED alice #2 STP",
+        "ORDER_RESTED alice #4",
+    ]
+
+
 def test_both_end_the_maker_first(free: World) -> None:
     assert laid_out(free).buy(ALICE, 8, 101, self_trade=CANCEL_BOTH)[1:] == [
         *BOBS_FIRST,
