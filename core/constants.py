@@ -28,6 +28,7 @@ GATEWAY_SHIFT: Final = 24  # The gateway is the top byte of a session.
 GATEWAYS_MAX: Final = 255
 
 # Numbers (decision 10).
+WORD_MOST: Final = (1 << 63) - 1  # Of a signed word.
 MONEY_MAX: Final = (1 << 62) - 1  # One amount, one level's quantity, the issued supply of an asset.
 PRICE_MAX: Final = (1 << 48) - 1  # Ticks; bounds the keys of the price index.
 QTY_MAX: Final = MONEY_MAX  # Lots.

@@ -8,7 +8,7 @@ rule of its own; checks come before the entry.  Nothing is counted with risk off
 from typing import Final
 
 from core import table
-from core.constants import DAY_NS, SECOND_NS
+from core.constants import DAY_NS, SECOND_NS, WORD_MOST
 from core.jit import inlined, kernel, seldom, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, copy
@@ -29,7 +29,6 @@ from core.rows import (
 
 LOW_BITS: Final = 62
 LOW_MASK: Final = (1 << LOW_BITS) - 1
-WORD_MOST: Final = (1 << 63) - 1
 FREE_MESSAGES: Final = 1_000
 FIELDS_AT: Final = offset_of(LIMIT_ROW, LIMIT_FIELDS[0])
 FIELDS_BYTES: Final = 8 * len(LIMIT_FIELDS)

@@ -5,11 +5,10 @@ No product here exceeds a signed 64-bit word: architecture decision 10.
 
 from typing import Final
 
-from core.constants import PPM
+from core.constants import PPM, WORD_MOST
 from core.jit import inlined
 
 SHARE_EXACT_BELOW: Final = 1 << 31
-SUM_MOST: Final = (1 << 63) - 1
 
 
 @inlined
@@ -46,8 +45,8 @@ def share(amount: int, part: int, whole: int) -> int:
 @inlined
 def summed(total: int, more: int) -> int:
     """A statistic with ``more`` added: it stops at 2^63 - 1 in either sign, and never wraps."""
-    if more > 0 and total > SUM_MOST - more:
-        return SUM_MOST
-    if more < 0 and total < -SUM_MOST - more:
-        return -SUM_MOST
+    if more > 0 and total > WORD_MOST - more:
+        return WORD_MOST
+    if more < 0 and total < -WORD_MOST - more:
+        return -WORD_MOST
     return total + more

@@ -5,8 +5,7 @@ of both.  A booking is against the account `outside`: its lots, its money, and w
 not, which becomes his debt (docs/engine-outside.md).
 """
 
-from typing import Final
-
+from core.constants import WORD_MOST
 from core.jit import VERIFY, kernel, seldom, stay_apart
 from core.memory import Record, address_of, product_exceeds
 from core.messages import BINARY, BUY, ROUTE_REPLACE, SELL
@@ -23,9 +22,6 @@ from core.rows import (
     position_row,
     routed_at,
 )
-
-WORD_MOST: Final = (1 << 63) - 1
-
 
 # What they hold.
 

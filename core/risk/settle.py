@@ -1,10 +1,11 @@
 """What one fill does to money and positions.  Every movement sums to zero per asset."""
 
+from core.constants import WORD_MOST
 from core.jit import VERIFY, inlined, kernel, seldom
 from core.memory import Record
 from core.messages import BUY
 from core.risk.limits import count_cost
-from core.risk.money import SUM_MOST, notional_affordable, ppm_down, ppm_up, share, summed
+from core.risk.money import notional_affordable, ppm_down, ppm_up, share, summed
 from core.rows import balance_row, cold_row, order_row, position_row
 
 
@@ -99,7 +100,7 @@ def begin_sums(position: Record) -> None:
 @inlined
 def buy_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a BUY opens a long, or closes a short and realizes."""
-    if position.bought > SUM_MOST - fill:
+    if position.bought > WORD_MOST - fill:
         begin_sums(position)
     position.bought += fill
     opened = fill
@@ -121,7 +122,7 @@ def buy_position(position: Record, fill: int, notional: int) -> None:
 @inlined
 def sell_position(position: Record, fill: int, notional: int) -> None:
     """Average cost: a SELL opens a short, or closes a long and realizes."""
-    if position.sold > SUM_MOST - fill:
+    if position.sold > WORD_MOST - fill:
         begin_sums(position)
     position.sold += fill
     opened = fill

@@ -3,9 +3,7 @@ against cash (``short_cash``); what it sells so is lent by the account `outside`
 cash become the collateral of the position, until it buys back (docs/engine-money.md).
 """
 
-from typing import Final
-
-from core.constants import PPM
+from core.constants import PPM, WORD_MOST
 from core.jit import VERIFY, kernel, seldom
 from core.memory import Record, product_exceeds
 from core.risk.limits import count_cost, row_in
@@ -20,8 +18,6 @@ from core.rows import (
     order_row,
     position_row,
 )
-
-WORD_MOST: Final = (1 << 63) - 1
 
 
 @kernel

@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.book import extras, levels, orders, stops
-from core.constants import SLOT_BYTES
+from core.constants import SLOT_BYTES, WORD_MOST
 from core.jit import inlined, kernel, seldom
 from core.memory import Record, address_of, fill
 from core.messages import (
@@ -66,7 +66,6 @@ PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
 PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
 TERMS: Final = Reason.TERMS.value
 TOO_LATE: Final = Reason.TOO_LATE.value
-QTY_MOST: Final = (1 << 63) - 1
 
 
 @kernel
@@ -87,7 +86,7 @@ def check_any(state: Record, command: int, slot: int) -> int:
     leaves = new_leaves(state, replace, slot)
     if leaves < 1:
         return because(state, TOO_LATE, order.cum, replace.qty)
-    total = order.cum + min(leaves, QTY_MOST - order.cum)
+    total = order.cum + min(leaves, WORD_MOST - order.cum)
     reason = check_new_price(state, terms, command, slot)
     if reason == 0:
         reason = check_qty(state, terms, total)
@@ -131,7 +130,7 @@ def check_limits(state: Record, slot: int, leaves: int) -> int:
     """Limits of the account, and an order that may only reduce."""
     order = order_row(state, slot)
     cold = cold_row(state, slot)
-    total = order.cum + min(leaves, QTY_MOST - order.cum)
+    total = order.cum + min(leaves, WORD_MOST - order.cum)
     is_limited = account_row(state, cold.account).special & SPECIAL_LIMITS != 0
     reason = 0
     if is_limited:

@@ -6,7 +6,7 @@
 from typing import Final
 
 from core.book import extras, levels, orders, pool, stops
-from core.constants import DAY_NS, SLOT_BYTES, TRAILING_MAX
+from core.constants import DAY_NS, SLOT_BYTES, TRAILING_MAX, WORD_MOST
 from core.jit import inlined, kernel, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, fill
@@ -55,8 +55,6 @@ from core.sequencer.form import is_stop, place_2_at, rests, suits_outside
 from core.sequencer.funds import check_money
 
 TAG_AT: Final = offset_of(PLACE_SLOT_2, "tag")
-
-WORD_MOST: Final = (1 << 63) - 1
 
 CAPACITY: Final = Reason.CAPACITY.value
 EXPIRED_REQUEST: Final = Reason.EXPIRED_REQUEST.value

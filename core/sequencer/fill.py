@@ -1,9 +1,7 @@
 """One fill: book, fees, both events, money."""
 
-from typing import Final
-
 from core.book import orders
-from core.constants import DAY_NS
+from core.constants import DAY_NS, WORD_MOST
 from core.jit import inlined, kernel, seldom
 from core.memory import Record
 from core.messages import BUY, FILL, MAKER, STATUS_FILLED
@@ -11,8 +9,6 @@ from core.risk import limits, settle
 from core.rows import balance_row, cold_row, order_row
 from core.sequencer.events import order_event, resting_event
 from core.sequencer.life import end_open
-
-SUM_MOST: Final = (1 << 63) - 1
 
 
 @inlined
@@ -23,15 +19,7 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
     cold = cold_row(state, slot)
     maker_cold = cold_row(state, maker_slot)
     price = maker.price
-    notional = price * fill * terms.multiplier
-    orders.fill_maker(state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill)
-    taker.leaves -= fill
-    taker.cum += fill
-    taker.cum_notional += notional
-    maker.cum_notional += notional
-    cold.last_price = price
-    maker_cold.last_price = price
-    maker_cold.updated_ns = state.timestamp_ns
+    notional = take_lots(state, terms, slot, maker_slot, fill)
     taker_fee = 0
     maker_fee = 0
     if state.risk != 0:
@@ -55,25 +43,53 @@ def match_pair(state: Record, terms: Record, slot: int, maker_slot: int, fill: i
     if state.limits_used != 0:
         limits.count_fill(state, slot, fill)
         limits.count_fill(state, maker_slot, fill)
+    count_pair(state, terms, maker_slot, price, fill, notional)
+
+
+@inlined
+def take_lots(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -> int:
+    """The fill in the book and in the rows of both orders; its notional."""
+    taker = order_row(state, slot)
+    maker = order_row(state, maker_slot)
+    cold = cold_row(state, slot)
+    maker_cold = cold_row(state, maker_slot)
+    price = maker.price
+    notional = price * fill * terms.multiplier
+    orders.fill_maker(state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill)
+    taker.leaves -= fill
+    taker.cum += fill
+    taker.cum_notional += notional
+    maker.cum_notional += notional
+    cold.last_price = price
+    maker_cold.last_price = price
+    maker_cold.updated_ns = state.timestamp_ns
+    return notional  # type: ignore[no-any-return]
+
+
+@inlined
+def count_pair(
+    state: Record, terms: Record, maker_slot: int, price: int, fill: int, notional: int
+) -> None:
+    """After the money of a fill: statistics, and the end of a maker with nothing left."""
     count_trade(state, terms, price, fill, notional)
     state.trades += 1
     state.traded_qty += fill
-    if maker.leaves == 0:
+    if order_row(state, maker_slot).leaves == 0:
         end_open(state, maker_slot, STATUS_FILLED, 0)
 
 
 @inlined
 def count_trade(state: Record, terms: Record, price: int, fill: int, notional: int) -> None:
-    """Statistics of the instrument: of all time, and of its day.  Sums stop at SUM_MOST."""
+    """Statistics of the instrument: of all time, and of its day.  Sums stop at WORD_MOST."""
     terms.last_price = price
     if state.timestamp_ns >= terms.day_ends_ns:
         begin_day(state, terms, price)
     terms.trades += 1
-    terms.volume += min(fill, SUM_MOST - terms.volume)
-    terms.notional += min(notional, SUM_MOST - terms.notional)
+    terms.volume += min(fill, WORD_MOST - terms.volume)
+    terms.notional += min(notional, WORD_MOST - terms.notional)
     terms.day_trades += 1
-    terms.day_volume += min(fill, SUM_MOST - terms.day_volume)
-    terms.day_notional += min(notional, SUM_MOST - terms.day_notional)
+    terms.day_volume += min(fill, WORD_MOST - terms.day_volume)
+    terms.day_notional += min(notional, WORD_MOST - terms.day_notional)
     terms.day_high = max(terms.day_high, price)
     terms.day_low = min(terms.day_low, price)
 

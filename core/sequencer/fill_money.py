@@ -1,35 +1,24 @@
 """One fill in an instrument whose money is not plain SPOT; ``fill.match_pair`` is the same for
 all others."""
 
-from core.book import deadlines, orders
+from core.book import deadlines
 from core.jit import kernel, seldom
 from core.memory import Record
-from core.messages import BUY, MAKER, STATUS_FILLED
+from core.messages import BUY, MAKER
 from core.records import DUE_CLEARING, INSTRUMENT_BINARY, INSTRUMENT_CLEARED
 from core.risk import binary, clearing, limits, settle, short
 from core.rows import balance_row, cold_row, order_row
-from core.sequencer.fill import count_trade, write_fill
-from core.sequencer.life import end_open
+from core.sequencer.fill import count_pair, take_lots, write_fill
 
 
 @kernel
 def match_money(state: Record, terms: Record, slot: int, maker_slot: int, fill: int) -> None:
     """One fill: book, fees, both events, money.  Not with risk off."""
     seldom()
-    taker = order_row(state, slot)
-    maker = order_row(state, maker_slot)
     cold = cold_row(state, slot)
     maker_cold = cold_row(state, maker_slot)
-    price = maker.price
-    notional = price * fill * terms.multiplier
-    orders.fill_maker(state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill)
-    taker.leaves -= fill
-    taker.cum += fill
-    taker.cum_notional += notional
-    maker.cum_notional += notional
-    cold.last_price = price
-    maker_cold.last_price = price
-    maker_cold.updated_ns = state.timestamp_ns
+    price = order_row(state, maker_slot).price
+    notional = take_lots(state, terms, slot, maker_slot, fill)
     taker_fee, maker_fee = fees_of(state, terms, slot, maker_slot, fill)
     cold.fees += taker_fee
     maker_cold.fees += maker_fee
@@ -46,11 +35,7 @@ def match_money(state: Record, terms: Record, slot: int, maker_slot: int, fill: 
         limits.count_fill(state, maker_slot, fill)
     if terms.special & INSTRUMENT_CLEARED != 0 and terms.clearing == 0:
         set_clearing(state, terms, cold.instrument)
-    count_trade(state, terms, price, fill, notional)
-    state.trades += 1
-    state.traded_qty += fill
-    if maker.leaves == 0:
-        end_open(state, maker_slot, STATUS_FILLED, 0)
+    count_pair(state, terms, maker_slot, price, fill, notional)
 
 
 @kernel

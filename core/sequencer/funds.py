@@ -3,7 +3,7 @@
 from typing import Final
 
 from core.book import orders
-from core.constants import MONEY_MAX, SLOT_BYTES
+from core.constants import MONEY_MAX, SLOT_BYTES, WORD_MOST
 from core.jit import kernel
 from core.memory import Record, product_exceeds
 from core.messages import BINARY, BUY, SELL
@@ -15,8 +15,6 @@ from core.risk.money import ppm_up
 from core.rows import cold_row, draft_of, instrument_row, order_row, position_row
 from core.sequencer.admit import because, place_at
 from core.sequencer.form import is_stop, place_2_at
-
-WORD_MOST: Final = (1 << 63) - 1
 
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value

@@ -3,6 +3,7 @@
 from typing import Final
 
 from core.book import levels, orders, queue
+from core.constants import WORD_MOST
 from core.jit import inlined, kernel
 from core.memory import Record
 from core.messages import (
@@ -42,7 +43,6 @@ MALFORMED: Final = Reason.MALFORMED.value
 PHASE: Final = Reason.PHASE.value
 TOO_LATE: Final = Reason.TOO_LATE.value
 UNKNOWN_ORDER: Final = Reason.UNKNOWN_ORDER.value
-QTY_MOST: Final = (1 << 63) - 1
 
 
 @kernel
@@ -111,7 +111,7 @@ def check_replace(state: Record, replace: Record, slot: int) -> int:
     leaves = new_leaves(state, replace, slot)
     if leaves < 1:
         return because(state, TOO_LATE, order.cum, replace.qty)
-    total = order.cum + min(leaves, QTY_MOST - order.cum)  # Never wraps.
+    total = order.cum + min(leaves, WORD_MOST - order.cum)  # Never wraps.
     reason = check_terms(state, terms, price, total)
     if reason != 0 or keeps_priority(state, slot, price, leaves):
         return reason

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from core.constants import MONEY_MAX, SLOT_BYTES
+from core.constants import MONEY_MAX, SLOT_BYTES, WORD_MOST
 from core.jit import kernel, stay_apart
 from core.layout import offset_of
 from core.memory import Record, address_of, copy36, pointer, product_exceeds
@@ -40,7 +40,6 @@ trade_at = pointer(TRADE)
 more_at = pointer(TRADE_SLOT_2)
 
 SLOTS: Final = 2
-WORD_MOST: Final = (1 << 63) - 1
 assert offset_of(TRADE, "client_order_id") == CLIENT_ORDER_ID_AT
 
 CAPACITY: Final = Reason.CAPACITY.value
