@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from core.jit import MODE_NAME
-from tests.core.engine.world import ENGINE_HAS, World
+from tests.core.engine.world import World
 from tests.model.exchange import Exchange
 from tests.model.state import Sizes
 
@@ -40,13 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(params=["twin", "engine"])
 def make_world(request: pytest.FixtureRequest) -> MakeWorld:
-    """Make a World over the naive twin, and over the engine: examples hold for both.
-
-    The engine's side is left out while it lacks the FEATURE that the test module names.
-    """
-    feature = getattr(request.module, "FEATURE", "")
-    if request.param == "engine" and feature not in ENGINE_HAS:
-        pytest.skip(f"the engine does not have {feature} yet")
+    """Make a World over the naive twin, and over the engine: examples hold for both."""
 
     def make(sizes: Sizes | None = None, *, risk: bool = True, **terms: Any) -> World:
         if request.param == "twin":

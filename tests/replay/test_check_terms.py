@@ -10,7 +10,6 @@ from core.sequencer.state import State
 from replay import check
 from replay.check import Broken, Checker
 from tests.core.engine.test_random_money import MoneyScenario
-from tests.core.engine.world import ENGINE_HAS
 from tests.driver import ID_KEY, limits_of
 from tests.model.exchange import Exchange
 from tests.model.state import Sizes
@@ -22,7 +21,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 COMMANDS: Final = {"release": 4_000, "checked": 0, "pure": 300}[MODE_NAME]
-FEATURES: Final = frozenset(ENGINE_HAS) & {"terms", "venue", "money", "outside"}
 BATCH: Final = 7
 
 
@@ -52,7 +50,7 @@ def test_whatever_the_engine_does_right_is_right(
     monkeypatch: pytest.MonkeyPatch, sizes: Sizes, seed: int
 ) -> None:
     monkeypatch.setattr(check, "CHECKED_FIRST", 0)
-    scenario = Scenario(random.Random(seed), features=FEATURES)
+    scenario = Scenario(random.Random(seed))
 
     assert led(scenario, sizes, seed) > COMMANDS
 

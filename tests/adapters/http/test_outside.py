@@ -12,7 +12,6 @@ from core.messages import OUTSIDE, OUTSIDE_CORRECTION, REFERENCE
 from tests.adapters.http.conftest import ORDER, Client, MakeClient, Reply
 from tests.adapters.http.engine_gateway import EngineGateway
 from tests.adapters.http.fake_gateway import ALICE, FakeGateway, answered, event
-from tests.core.engine.world import ENGINE_HAS
 
 FILLED: dict[str, Any] = {
     "kind": "filled",
@@ -98,7 +97,6 @@ async def venue(make_client: MakeClient) -> Client:
     return made
 
 
-@pytest.mark.skipif("outside" not in ENGINE_HAS, reason="the engine cannot yet")
 async def test_an_order_is_asked_for_acknowledged_and_filled(venue: Client) -> None:
     asked = await venue.post("/v1/orders", ORDER | {"instrument": "BTC-OUT"})
     assert (asked.status, asked.body["order"]["status"]) == (201, "routed")

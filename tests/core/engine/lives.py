@@ -23,7 +23,6 @@ from tests.model.commands import Command, MassCancel
 from tests.model.strategies import NARROW, START_NS, TINY, USUAL, Scenario
 from tests.model.venue_commands import OutsideCanceled, SettleInstrument, Time, UpdateAccount
 
-BUILT: Final = frozenset({"terms", "venue", "money", "outside"})  # Of docs/engine-*.md.
 COMMANDS: Final = 1_500  # Of a life; later ones meet mostly what ended.
 BATCHES: Final = (1, 2, 3, 7, 16, 64)
 STATE_EVERY: Final = 500
@@ -56,7 +55,7 @@ class Life:
             self.journaled = Journaled(data, sizes)
         risk = data is not None or chance.random() < 0.9
         self.pair = Pair(sizes, risk=risk, engine=self.journaled)
-        self.scenario = Scenario(chance, features=BUILT)
+        self.scenario = Scenario(chance)
         self.restarts = self._since_state = self._since_check = 0
 
     def run(self, count: int) -> Told:

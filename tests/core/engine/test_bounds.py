@@ -13,7 +13,6 @@ import pytest
 
 from core.jit import MODE_NAME
 from tests.core.engine.script import Later, Script
-from tests.core.engine.world import ENGINE_HAS
 from tests.model.commands import (
     BINARY,
     BUY,
@@ -103,9 +102,8 @@ def market() -> list[Command | Later]:
         CreateInstrument(name="SHORT", **TERMS, short_ppm=300_000),
         CreateInstrument(name="CLEARED", **TERMS, clearing_ns=10**9),
         *(CreateAccount(name=name) for name in ("alice", "bob", "carol")),
+        CreateInstrument(name="OUT", **TERMS, matching=2),
     ]
-    if "outside" in ENGINE_HAS:
-        made.append(CreateInstrument(name="OUT", **TERMS, matching=2))
     for account in (ALICE, BOB, CAROL):
         made += [Deposit(account=account, asset=asset, amount=FUNDS) for asset in (1, 2)]
         made.append(SetLimits(account=account, instrument=SHORT_ID, short_max=10**9))
@@ -250,7 +248,7 @@ def at_the_bounds(name: str, base: Command | Later) -> None:
     script.pair.compare_state()
 
 
-NAMES: Final = [*BASES, *(OUTSIDE if "outside" in ENGINE_HAS else ())]
+NAMES: Final = [*BASES, *OUTSIDE]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.jit import MODE_NAME
 from tests.core.engine.compare import Pair
-from tests.core.engine.lives import BATCHES, BUILT, live
+from tests.core.engine.lives import BATCHES, live
 from tests.core.engine.world import ALICE, World
 from tests.driver import EngineDriver
 from tests.model.exchange import Exchange
@@ -31,7 +31,7 @@ def test_random_lives_give_the_twins_events_and_state(random_seed: int) -> None:
 def test_after_every_command_the_engines_book_is_the_one_built_from_events_alone() -> None:
     """L3, L2 and L1, one command a batch."""
     seed = 10 if MODE_NAME == "release" else 11
-    scenario = Scenario(random.Random(seed), features=BUILT)
+    scenario = Scenario(random.Random(seed))
     pair = Pair(USUAL)
     for _ in range(COMMANDS):
         pair.run(scenario, 1)
@@ -51,7 +51,7 @@ def test_any_commands_give_the_twins_events_and_state(
 ) -> None:
     """Drawn by hypothesis, which looks for the shortest list that differs."""
     pair = Pair(sizes)
-    scenario = Scenario(chance, features=BUILT)
+    scenario = Scenario(chance)
     while len(pair.commands) < count:
         pair.run(scenario, chance.choice(BATCHES))
     pair.compare_state()
@@ -59,7 +59,7 @@ def test_any_commands_give_the_twins_events_and_state(
 
 def test_the_size_of_batches_changes_neither_state_nor_events() -> None:
     twin = Exchange(USUAL)
-    scenario = Scenario(random.Random(77), features=BUILT)
+    scenario = Scenario(random.Random(77))
     commands = []
     for _ in range(COMMANDS // 2):
         commands.append(scenario.next())

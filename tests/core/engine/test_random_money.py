@@ -9,34 +9,29 @@ import pytest
 
 from core.jit import MODE_NAME
 from tests.core.engine.compare import Pair
+from tests.core.engine.focused import TRADERS, Focused
 from tests.model.commands import (
     GTC,
     Command,
     CreateAccount,
     CreateAsset,
-    CreateInstrument,
-    Deposit,
 )
 from tests.model.state import Sizes
-from tests.model.strategies import NARROW, USUAL, Scenario
+from tests.model.strategies import NARROW, USUAL
 from tests.model.venue_commands import SetLimits, SettleInstrument, UpdateInstrument
 
 COMMANDS: Final = {"release": 2_000, "checked": 600, "pure": 300}[MODE_NAME]
 BATCH: Final = 16
 SECOND: Final = 10**9
-TRADERS: Final = range(3, 7)
-BINARY: Final = 2
 FEES: Final = 2
 SHORT: Final = 2_048
 
 
-class MoneyScenario(Scenario):
-    """Four traders with little money, and the instruments that ``kinds`` names."""
+class MoneyScenario(Focused):
+    """b: BINARY, s: may be sold short, c: cleared."""
 
     def __init__(self, chance: random.Random, kinds: str) -> None:
-        super().__init__(chance, odd=0.01, features=frozenset({"terms", "venue", "money"}))
-        self.accounts = len(TRADERS)
-        self.market.ids = list(range(1, len(kinds) + 1))
+        super().__init__(chance, kinds, frozenset({"terms", "venue", "money"}))
         self.setup = self._reference(kinds)
 
     def _reference(self, kinds: str) -> list[Command]:
@@ -45,49 +40,24 @@ class MoneyScenario(Scenario):
             CreateAsset(name="USD", scale=6),
             CreateAsset(name="BTC", scale=8),
         ]
-        commands += [self._listed(kind, number) for number, kind in enumerate(kinds)]
+        commands += [self.listed(kind, number) for number, kind in enumerate(kinds)]
         for account in TRADERS:
             mode = chance.choice((0, 0, 0, 1, 2, 3, 4))
             commands.append(CreateAccount(name=f"trader-{account}", self_trade=mode))
         for account in TRADERS:
-            cash = chance.choice((10**4, 10**5, 10**5, 10**6))
-            coins = chance.choice((10**5, 7 * 10**5, 2 * 10**7 + 3))
-            commands.append(self.ask(Deposit(account=account, asset=1, amount=cash)))
-            commands.append(self.ask(Deposit(account=account, asset=2, amount=coins)))
+            commands += self.means(account)
             commands += [
                 SetLimits(account=account, instrument=number, short_max=chance.choice((10, 10**6)))
                 for number in self.market.ids
             ]
         return commands
 
-    def _listed(self, kind: str, number: int) -> Command:
-        chance = self.chance
-        terms: dict[str, Any] = {
-            "name": f"{kind}-{number}",
-            "quote_asset": 1,
-            "base_asset": 2,
-            "tick_scale": 2,
-            "lot_scale": 3,
-            "maker_ppm": chance.choice((-2_500, 0, 300, 20_000)),
-            "taker_ppm": chance.choice((-900, 0, 1_000, 50_000)),
-        }
+    def special(self, kind: str) -> dict[str, Any]:
         if kind == "b":
-            terms |= {"instrument_type": BINARY, "base_asset": 0}
-            terms["payout"] = chance.choice((1_310, 2_000))
-        elif kind == "s":
-            terms["short_ppm"] = chance.choice((1, 300_000, 2_000_000))
-        else:
-            terms["clearing_ns"] = chance.choice((SECOND, 7 * SECOND, 3_600 * SECOND))
-        return CreateInstrument(**terms)
-
-    def instrument(self) -> int:
-        return self.chance.choice(self.market.ids)
-
-    def price(self) -> int:
-        return self.chance.choice((1, 60, 98, 99, 99, 100, 100, 101, 101, 102, 130, 131, 199, 200))
-
-    def qty(self) -> int:
-        return self.chance.choice((1, 2, 3, 5, 5, 8, 13, 20, 40))
+            return {}
+        if kind == "s":
+            return {"short_ppm": self.chance.choice((1, 300_000, 2_000_000))}
+        return {"clearing_ns": self.chance.choice((SECOND, 7 * SECOND, 3_600 * SECOND))}
 
     def _passive(self, values: dict[str, Any]) -> None:
         values["time_in_force"] = GTC

@@ -10,6 +10,7 @@ import pytest
 
 from core.jit import MODE_NAME
 from tests.core.engine.compare import Pair
+from tests.core.engine.focused import TRADERS, Focused
 from tests.model.commands import (
     BUY,
     DAY,
@@ -25,7 +26,6 @@ from tests.model.commands import (
     Command,
     CreateAccount,
     CreateAsset,
-    CreateInstrument,
     Deposit,
     MassCancel,
     PlaceOrder,
@@ -35,7 +35,7 @@ from tests.model.commands import (
 )
 from tests.model.events import Event
 from tests.model.state import Sizes
-from tests.model.strategies import NARROW, USUAL, Scenario
+from tests.model.strategies import ALL_FEATURES, NARROW, USUAL
 from tests.model.venue_commands import (
     KillSwitch,
     OutsideAcknowledged,
@@ -54,62 +54,37 @@ from tests.model.venue_commands import (
 
 COMMANDS: Final = {"release": 2_000, "checked": 600, "pure": 300}[MODE_NAME]
 BATCH: Final = 16
-TRADERS: Final = range(3, 7)
-BINARY: Final = 2
 PHASE: Final = 1
 FEES: Final = 2
 CANCEL_OPEN: Final = 1
 
 
-class OutsideScenario(Scenario):
-    """Four traders with little money; ``kinds``: s and b are matched outside, h here."""
+class OutsideScenario(Focused):
+    """s and b are matched outside, h here."""
 
     def __init__(self, chance: random.Random, kinds: str) -> None:
-        super().__init__(
-            chance, odd=0.01, features=frozenset({"terms", "venue", "money", "outside"})
-        )
-        self.kinds = kinds
-        self.accounts = len(TRADERS)
-        self.market.ids = list(range(1, len(kinds) + 1))
-        self.setup = self._reference()
+        super().__init__(chance, kinds, ALL_FEATURES)
+        self.setup = self._reference(kinds)
         self.live: list[tuple[int, int, int]] = []  # order id, account, instrument
         self.said: list[OutsideCommand] = []
         self.execs = 0
 
-    def _reference(self) -> list[Command]:
+    def _reference(self, kinds: str) -> list[Command]:
         chance = self.chance
         commands: list[Command] = [
             CreateAsset(name="USD", scale=6),
             CreateAsset(name="BTC", scale=8),
         ]
-        commands += [self._listed(kind, number) for number, kind in enumerate(self.kinds)]
+        commands += [self.listed(kind, number) for number, kind in enumerate(kinds)]
         commands += [CreateAccount(name=f"trader-{account}") for account in TRADERS]
         for account in TRADERS:
-            cash = chance.choice((10**4, 10**5, 10**5, 10**6))
-            coins = chance.choice((10**5, 7 * 10**5, 2 * 10**7 + 3))
-            commands.append(self.ask(Deposit(account=account, asset=1, amount=cash)))
-            commands.append(self.ask(Deposit(account=account, asset=2, amount=coins)))
+            commands += self.means(account)
             if chance.random() < 0.3:
                 commands.append(SetLimits(account=account, exposure_max=10**6, levels_max=9))
         return commands
 
-    def _listed(self, kind: str, number: int) -> Command:
-        chance = self.chance
-        terms: dict[str, Any] = {
-            "name": f"{kind}-{number}",
-            "quote_asset": 1,
-            "base_asset": 2,
-            "tick_scale": 2,
-            "lot_scale": 3,
-            "maker_ppm": chance.choice((-2_500, 0, 300, 20_000)),
-            "taker_ppm": chance.choice((-900, 0, 1_000, 50_000)),
-        }
-        if kind != "h":
-            terms["matching"] = MATCHED_OUTSIDE
-        if kind == "b":
-            terms |= {"instrument_type": BINARY, "base_asset": 0}
-            terms["payout"] = chance.choice((1_310, 2_000))
-        return CreateInstrument(**terms)
+    def special(self, kind: str) -> dict[str, Any]:
+        return {"matching": MATCHED_OUTSIDE} if kind != "h" else {}
 
     def learn(self, events: Sequence[Event]) -> None:
         super().learn(list(events))
@@ -118,15 +93,6 @@ class OutsideScenario(Scenario):
             for event in events
             if event.kind == "ORDER_ACCEPTED"
         ]
-
-    def instrument(self) -> int:
-        return self.chance.choice(self.market.ids)
-
-    def price(self) -> int:
-        return self.chance.choice((1, 60, 98, 99, 99, 100, 100, 101, 101, 102, 130, 131, 199, 200))
-
-    def qty(self) -> int:
-        return self.chance.choice((1, 2, 3, 5, 5, 8, 13, 20, 40))
 
     def _draw_good(self) -> Command:
         kinds: dict[Callable[[], Command], float] = {

@@ -19,7 +19,6 @@ from tests.model.exchange import Exchange
 from tests.model.state import MONEY_MAX
 from tests.model.venue_commands import SettleInstrument
 
-FEATURE = "binary"
 EVENT: dict[str, Any] = {"instrument_type": BINARY, "base_asset": 0, "payout": 100}
 
 

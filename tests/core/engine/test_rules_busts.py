@@ -12,8 +12,6 @@ from tests.model.exchange import Exchange
 from tests.model.state import FEES, MONEY_MAX, WORD_MAX
 from tests.model.venue_commands import BustTrade, CorrectTrade, Trade
 
-FEATURE = "busts"
-
 
 def trade_of(world: World, kind: type[Trade] = BustTrade, **more: Any) -> Any:
     """Alice bought 4 at 100 of bob (#1) as a taker (#2): fees 8 and 4."""

@@ -17,8 +17,6 @@ from tests.model.commands import (
     MassCancel,
 )
 
-FEATURE = "changes"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

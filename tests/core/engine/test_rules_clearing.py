@@ -21,8 +21,6 @@ from tests.model.commands import SELL, Withdraw
 from tests.model.state import FEES
 from tests.model.venue_commands import BustTrade
 
-FEATURE = "clearing"
-
 
 @pytest.fixture
 def cleared(make_world: MakeWorld) -> World:

@@ -9,8 +9,6 @@ from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, Wo
 from tests.model.commands import SELL
 from tests.model.state import Sizes
 
-FEATURE = "icebergs"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

@@ -10,8 +10,6 @@ from tests.model.commands import BUY, DAY, IOC, MARKET, QTY_LEAVES, SELL
 from tests.model.state import DAY_NS, WORD_MAX, Sizes
 from tests.model.venue_commands import LIMIT_NAMES, SetLimits
 
-FEATURE = "limits"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

@@ -30,8 +30,6 @@ from tests.model.venue_commands import (
     OutsideSettled,
 )
 
-FEATURE = "outside"
-
 
 @pytest.fixture
 def abroad(make_world: MakeWorld) -> World:

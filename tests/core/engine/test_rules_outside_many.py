@@ -22,7 +22,6 @@ from tests.model.venue_commands import (
     UpdateAccount,
 )
 
-FEATURE = "outside"
 S1 = 1 << 24 | 1
 
 

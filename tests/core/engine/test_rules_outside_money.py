@@ -20,7 +20,6 @@ from tests.model.venue_commands import (
     SettleInstrument,
 )
 
-FEATURE = "outside"
 CONTRACT: dict[str, Any] = {"instrument_type": BINARY, "base_asset": 0, "payout": 100}
 
 

@@ -7,8 +7,6 @@ from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, Wo
 from tests.model.commands import BUY, REDUCE_ONLY, SELL
 from tests.model.state import Sizes
 
-FEATURE = "pairs"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

@@ -15,8 +15,6 @@ from tests.model.commands import (
     SELL,
 )
 
-FEATURE = "self_trade"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

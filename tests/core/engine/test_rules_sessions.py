@@ -26,7 +26,6 @@ from tests.model.venue_commands import (
     UpdateAccount,
 )
 
-FEATURE = "sessions"
 S1 = 1 << 24 | 1
 S2 = 1 << 24 | 2
 S3 = 2 << 24 | 1

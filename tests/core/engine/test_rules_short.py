@@ -6,8 +6,6 @@ from tests.conftest import MakeWorld
 from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, MARKET_ID, USD, World
 from tests.model.commands import QTY_LEAVES, SELL, Deposit, Withdraw
 
-FEATURE = "short"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

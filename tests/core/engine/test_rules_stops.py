@@ -9,7 +9,6 @@ from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, Wo
 from tests.model.commands import BUY, GTD, SELL, STOP_LIMIT, TRAIL_BPS, TRAILING_STOP
 from tests.model.state import PRICE_MAX, WORD_MAX
 
-FEATURE = "stops"
 TRAIL: dict[str, Any] = {"order_type": TRAILING_STOP}
 
 

@@ -26,8 +26,6 @@ from tests.model.commands import (
 )
 from tests.model.state import MONEY_MAX, PRICE_MAX, WORD_MAX
 
-FEATURE = "terms"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

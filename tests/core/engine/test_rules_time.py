@@ -10,8 +10,6 @@ from tests.model.commands import BUY, DAY, GTD, SELL, DeadMan
 from tests.model.state import DAY_NS, WORD_MAX, Sizes
 from tests.model.venue_commands import Time
 
-FEATURE = "time"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

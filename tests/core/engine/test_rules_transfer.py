@@ -7,8 +7,6 @@ from tests.core.engine.world import ALICE, BOB, BTC, CASH, COINS, USD, World
 from tests.model.commands import Transfer
 from tests.model.venue_commands import CHANGE_STATUS, SUSPENDED, UpdateAccount
 
-FEATURE = "transfer"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

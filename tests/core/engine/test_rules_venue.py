@@ -36,8 +36,6 @@ from tests.model.venue_commands import (
     UpdateInstrument,
 )
 
-FEATURE = "venue"
-
 
 @pytest.fixture
 def free(make_world: MakeWorld) -> World:

@@ -43,19 +43,6 @@ COINS: Final = 1_000
 START_NS: Final = 1_000_000
 SECOND: Final = 10**9
 
-# Which features of docs/engine-*.md the engine has: its side of a rule test runs only for these.
-# A test module names the one it is about: FEATURE = "stops".
-FEATURES: Final = (
-    *("terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"),
-    *("sessions", "transfer", "binary", "short", "clearing", "busts", "outside"),
-)
-ENGINE_HAS: Final = frozenset(
-    {"", "terms", "stops", "icebergs", "pairs", "self_trade", "changes", "time", "venue", "limits"}
-    | {"sessions", "transfer", "binary", "short", "clearing", "busts"}
-    | {"outside"}
-)
-assert set(FEATURES) >= ENGINE_HAS - {""}
-
 _TOLD_APART: Final = frozenset(
     {"sequence", "timestamp_ns", "index", "kind", "flags", "account", "order_id", "reason"}
 )
