@@ -5,7 +5,7 @@ Called after EXEC_RECORDED; whether it may be done was checked before (``sequenc
 
 from typing import Final
 
-from core.constants import SLOT_BYTES
+from core.constants import SLOT_BYTES, WORD_MOST
 from core.jit import kernel, stay_apart
 from core.memory import Record, address_of, copy36, pointer
 from core.messages import (
@@ -34,6 +34,7 @@ from core.messages import (
 from core.reasons import Reason
 from core.risk import holds, limits, routed
 from core.risk.accounts import OUTSIDE_ACCOUNT, available, find_position, is_trader, need_position
+from core.risk.money import summed
 from core.rows import (
     account_row,
     asset_row,
@@ -120,9 +121,10 @@ def fill_open(state: Record, command: int, slot: int, lots: int) -> None:
     else:
         order.leaves -= lots
         order.cum += lots
-    order.cum_notional += said.price * lots * terms.multiplier
+    notional = said.price * lots * terms.multiplier
+    order.cum_notional += min(notional, WORD_MOST - order.cum_notional)
     cold.last_price = said.price
-    cold.fees += said.fee
+    cold.fees = summed(cold.fees, said.fee)
     cold.updated_ns = state.timestamp_ns
     reserve(state)
     event = order_event(state, FILL, MAKER if said.flags & OUTSIDE_MAKER != 0 else 0, order, cold)

@@ -58,8 +58,8 @@ def take_lots(state: Record, terms: Record, slot: int, maker_slot: int, fill: in
     orders.fill_maker(state, orders.other_bookside(cold.instrument, cold.side), maker_slot, fill)
     taker.leaves -= fill
     taker.cum += fill
-    taker.cum_notional += notional
-    maker.cum_notional += notional
+    taker.cum_notional += min(notional, WORD_MOST - taker.cum_notional)
+    maker.cum_notional += min(notional, WORD_MOST - maker.cum_notional)
     cold.last_price = price
     maker_cold.last_price = price
     maker_cold.updated_ns = state.timestamp_ns
@@ -73,7 +73,7 @@ def count_pair(
     """After the money of a fill: statistics, and the end of a maker with nothing left."""
     count_trade(state, terms, price, fill, notional)
     state.trades += 1
-    state.traded_qty += fill
+    state.traded_qty += min(fill, WORD_MOST - state.traded_qty)
     if order_row(state, maker_slot).leaves == 0:
         end_open(state, maker_slot, STATUS_FILLED, 0)
 

@@ -21,6 +21,7 @@ from tests.model.fills import Fills
 from tests.model.holds import Need
 from tests.model.life import Life
 from tests.model.limits import LimitTable
+from tests.model.money import within_word
 from tests.model.state import DAY_NS, OPEN, WORD_MAX, Instrument, Order
 from tests.model.view import View
 
@@ -173,7 +174,7 @@ class Matching:
         for order in (taker, maker):
             order.leaves -= lots
             order.cum += lots
-            order.cum_notional += amount
+            order.cum_notional = within_word(order.cum_notional + amount)
             order.last_price = maker.price
             order.last_fee = 0
             self.view.touch(order)

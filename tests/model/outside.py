@@ -6,6 +6,7 @@ from tests.model.events import MAKER, SELL_SIDE, Event, Rejected
 from tests.model.holds import Need, Terms, fee_part, lot_cost
 from tests.model.life import ROUTE_REPLACE, Life
 from tests.model.limits import LimitTable
+from tests.model.money import within_word
 from tests.model.placing import Placing
 from tests.model.settlement import Settlement
 from tests.model.state import MONEY_MAX, OPEN, ROUTED, Instrument, Order
@@ -213,10 +214,11 @@ class Outside:
         row = self.view.instruments[order.instrument]
         order.leaves -= lots
         order.cum += lots
-        order.cum_notional += command.price * lots * row.mult
+        amount = command.price * lots * row.mult
+        order.cum_notional = within_word(order.cum_notional + amount)
         order.last_price = command.price
         order.last_fee = command.fee
-        order.fees += command.fee
+        order.fees = within_word(order.fees + command.fee)
         self.view.touch(order)
         self.limits.count_fill(order.account)
         closing = self._shrink(order, row, command, lots) if self.view.risk else 0

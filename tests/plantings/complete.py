@@ -159,7 +159,7 @@ COMPLETE: Final = (
     Planting(
         "complete: what an account bought in all its life wraps",
         "core/risk/settle.py",
-        "    if position.bought > SUM_MOST - fill:\n        begin_sums(position)\n",
+        "    if position.bought > WORD_MOST - fill:\n        begin_sums(position)\n",
         "",
         (f"{ENGINE}/test_bounds_named.py::test_sums_over_all_time_never_wrap",),
     ),

@@ -21,8 +21,8 @@ PLANTINGS: Final = (
     Planting(
         "a trade at the taker's price",
         "core/sequencer/fill.py",
-        "    price = maker.price\n",
-        "    price = taker.price\n",
+        "    price = maker.price\n    notional = price",
+        "    price = taker.price\n    notional = price",
         (f"{ENGINE}/test_rules_place.py::test_a_sell_takes_the_highest_bid_first",),
     ),
     Planting(

@@ -26,6 +26,7 @@ from tests.model.commands import (
     CreateInstrument,
     Deposit,
     MassCancel,
+    ReplaceOrder,
     Transfer,
     Withdraw,
 )
@@ -148,6 +149,30 @@ def test_sums_over_all_time_never_wrap() -> None:
         script.do(order(SELL, seller, half - 1, 1), order(BUY, buyer, half - 1, 1))
         assert script.events[-1].kind == "FILL"
     script.pair.compare_state()
+
+
+def test_what_was_paid_for_an_order_stops_and_never_wraps() -> None:
+    """One order sells all but one of its lots, then more of them at half the price, and again; its
+    buyer gets the money back by a transfer."""
+    script = two(1 << 29)
+    price, lots, paid, cum = 1 << 31, 3, 0, 0
+    script.do(Deposit(account=BOB, asset=2, amount=1_000))
+    script.do(Deposit(account=ALICE, asset=1, amount=MONEY_MAX))
+    sold = script.do(order(SELL, BOB, lots, price))[0].order_id
+    for _ in range(6):
+        amount = price * (lots - 1 - cum) << 29
+        script.do(order(BUY, ALICE, lots - 1 - cum, price))
+        paid, cum = paid + amount, lots - 1
+        maker = script.events[-1]
+        assert (maker.kind, maker.cum, maker.leaves) == ("FILL", cum, 1)
+        assert maker.cum_notional == min(paid, WORD_MAX)
+        back = Transfer(account=BOB, asset=1, amount=amount, counter_account=ALICE)
+        assert script.do(back)[0].reason == ""
+        price, lots = price // 2, lots * 2
+        more = ReplaceOrder(account=BOB, order_id=sold, price=price, qty=lots)
+        assert script.do(more)[0].kind == "ORDER_REPLACED"
+        script.pair.compare_state()
+    assert paid > WORD_MAX
 
 
 def test_the_cost_and_the_profit_of_a_position_stop_and_never_wrap() -> None:
