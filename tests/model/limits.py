@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tests.model.commands import BUY, LIMIT, REDUCE_ONLY, RESTING
+from tests.model.commands import BUY, LIMIT, REDUCE_ONLY, RESTING, STOP_LIMIT
 from tests.model.events import Rejected
 from tests.model.state import DAY_NS, Instrument, Order
 from tests.model.venue_commands import LIMIT_NAMES, SetLimits
@@ -180,7 +180,7 @@ class LimitTable:
 
     def _check_levels(self, wanted: Proposal) -> None:
         rests = wanted.time_in_force in RESTING or wanted.own is not None
-        if wanted.order_type != LIMIT or not rests or wanted.is_pending:
+        if wanted.order_type not in (LIMIT, STOP_LIMIT) or not rests or wanted.is_pending:
             return
         most = self.most(wanted.account, 0, "levels_max")
         book = self.view.books[wanted.instrument.number]

@@ -211,6 +211,19 @@ def test_a_level_stays_its_openers_until_it_is_empty(free: World) -> None:
     assert free.buy(ALICE, 1, 81)[0].endswith("RESTS")
 
 
+def test_levels_count_for_a_stop_that_was_triggered_like_for_any_order_of_the_book(
+    free: World,
+) -> None:
+    free.buy(BOB, 1, 100)
+    free.stop(BUY, ALICE, 2, 110, price=100)
+    free.trade(110)  # It is triggered, and rests behind bob's.
+    free.buy(ALICE, 1, 80)
+    free.limit(ALICE, levels_max=1)
+    assert rejected(free.replace(ALICE, 2, price=81), "LEVEL_LIMIT", 1, 1)
+    free.cancel(ALICE, 5)
+    assert free.replace(ALICE, 2, price=81)[0].startswith("ORDER_REPLACED")
+
+
 # Together.
 
 
