@@ -346,6 +346,15 @@ DRAFT: Final = record(
     ],
 )
 
+REACH: Final = record(
+    "the trades that move no trailing stop of an instrument; not state, and 0 after a start",
+    16,
+    [
+        ("high", "<i8"),  # From ``low`` to here no trade moves one; 0: not known.
+        ("low", "<i8"),
+    ],
+)
+
 DEADLINE: Final = record(
     "deadline; a binary heap by (when, sequence), the first at place 1",
     32,
@@ -492,7 +501,8 @@ STATE: Final = record(
         ("dry", "<i8"),  # 1: a check that changes nothing.
         ("kind", "<i8"),  # Of the command at hand.
         ("paired", "<i8"),  # Cash of pairs of lots that an order gave back; not told yet.
-        ("spare", "<i8", (4,)),
+        ("reaches", "<i8"),  # REACH of each instrument.
+        ("spare", "<i8", (3,)),
         # The counters that are state.  Everything from here on is hashed.
         ("sequence", "<i8"),  # Of the newest applied command.
         ("timestamp_ns", "<i8"),

@@ -29,6 +29,7 @@ from core.records import (
     ORDER,
     PAGE,
     POSITION,
+    REACH,
     ROUTED,
     SESSION,
     SLOT_ENTRY,
@@ -54,6 +55,7 @@ session_at = pointer(SESSION)
 extra_at = pointer(EXTRA, "extra")
 deadline_at = pointer(DEADLINE)
 draft_at = pointer(DRAFT)
+reach_at = pointer(REACH)
 limit_at = pointer(LIMIT_ROW, "limit")
 id_record_at = pointer(ID_RECORD, "id_record")
 link_at = pointer(LINK, "arena")
@@ -197,6 +199,13 @@ def limit_row(state: Record, row: int) -> Record:
 def draft_of(state: Record) -> Record:
     """Where the checks of an order leave what they found out."""
     return draft_at(state.draft)
+
+
+@inlined
+def reach_row(state: Record, instrument: int) -> Record:
+    if VERIFY:
+        assert 0 < instrument <= state.instruments_used
+    return reach_at(state.reaches + instrument * 16)
 
 
 @inlined

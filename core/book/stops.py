@@ -19,10 +19,15 @@ from core.rows import (
     instrument_row,
     level_row,
     order_row,
+    reach_row,
     slot_of_unit,
 )
 
 BPS: Final = 10_000
+# What becomes of a trailing stop.
+STAYS: Final = 0
+MOVED: Final = 1
+NO_PAGE: Final = 2
 
 
 @inlined
@@ -81,6 +86,7 @@ def link_trailing(state: Record, terms: Record, row: int) -> None:
         terms.trailing_first = row
     terms.trailing_last = row
     terms.trailing += 1
+    narrow(state, extra)
 
 
 @kernel
@@ -121,29 +127,71 @@ def mark(state: Record, instrument: int, price: int) -> None:
             cold = cold_row(state, slot)
             cold.flags = cold.flags | TRIGGERED
             cascade.push(state, slot)
+    if instrument_row(state, instrument).trailing != 0:
+        follow_all(state, instrument, price)
+
+
+@kernel
+def follow_all(state: Record, instrument: int, price: int) -> None:
+    """Move what trails behind a trade at ``price``; the order that waits longest comes first.
+
+    A stop that is up with one price is so with every price that is worse for it, so most trades
+    move none, and REACH says which: else each trade would look at every trailing stop.
+    """
+    reach = reach_row(state, instrument)
+    is_within = reach.low <= price <= reach.high
+    if is_within and not VERIFY:
+        return
+    is_known = True
     row_number = instrument_row(state, instrument).trailing_first
     while row_number != 0:
         extra = extra_row(state, row_number)
         following = extra.next
-        follow(state, extra.slot, price)
+        outcome = follow(state, extra, price)
+        if VERIFY:
+            assert outcome == STAYS or not is_within
+        is_known = is_known and outcome != NO_PAGE
         row_number = following
+    if is_known:
+        reach.low = price if reach.high == 0 else min(reach.low, price)
+        reach.high = max(reach.high, price)
+    else:
+        reach.low = 0
+        reach.high = 0
 
 
 @kernel
-def follow(state: Record, slot: int, price: int) -> None:
-    """Move a trailing stop after a trade at ``price``, in its own direction only.
+def narrow(state: Record, extra: Record) -> None:
+    """A trailing stop begins to wait: some of the trades that moved none would move this one."""
+    cold = cold_row(state, extra.slot)
+    reach = reach_row(state, cold.instrument)
+    if reach.high == 0:
+        return
+    if cold.side == SELL:
+        last = extra.stop_price + offset_at(cold.flags, extra.trail, extra.stop_price)
+        reach.high = min(reach.high, last)
+    else:
+        behind = extra.trail if cold.flags & TRAIL_BPS == 0 else 1  # Of a share: at least that.
+        reach.low = max(reach.low, extra.stop_price - behind)
 
-    Its place among the trailing orders stays.  A page for the new price that cannot be had leaves
-    it where it is.
+
+@kernel
+def follow(state: Record, extra: Record, price: int) -> int:
+    """Move a trailing stop after a trade at ``price``, in its own direction only: STAYS, MOVED, or
+    NO_PAGE, where a page for the new price cannot be had, which leaves it where it is.
+
+    Its place among the trailing orders stays.
     """
+    slot = extra.slot
     cold = cold_row(state, slot)
-    extra = extra_row(state, order_row(state, slot).extra)
     distance = offset_at(cold.flags, extra.trail, price)
     limit = instrument_row(state, cold.instrument).price_limit
     stop = min(price + distance, limit) if cold.side == BUY else price - distance
     closer = stop < extra.stop_price if cold.side == BUY else stop > extra.stop_price
-    if not closer or not has_page(state, cold.instrument, cold.side, stop):
-        return
+    if not closer:
+        return STAYS
+    if not has_page(state, cold.instrument, cold.side, stop):
+        return NO_PAGE
     bookside = stop_side(cold.instrument, cold.side)
     queue.remove_at(state, bookside, slot, key_of(state, bookside, extra.stop_price))
     extra.stop_price = stop
@@ -152,3 +200,4 @@ def follow(state: Record, slot: int, price: int) -> None:
     if VERIFY:
         page = find_page(state, bookside, key)
         assert order_row(state, slot).level == (page << PAGE_BITS) | (key & (PAGE_LEVELS - 1))
+    return MOVED

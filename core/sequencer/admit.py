@@ -69,24 +69,45 @@ def admit(state: Record, command: int) -> int:
     An id not seen before is put in, and ``state.record`` is its record.
     """
     place = place_at(command)
+    reason = admit_id(state, command)
+    if reason == 0 and (account_row(state, place.account).special | state.killed) & BARRED != 0:
+        reason = barred(state, place.kind, place.account)
+    return reason if reason != 0 else in_time(state, command)
+
+
+@inlined
+def admit_free(state: Record, command: int) -> int:
+    """``admit`` where it is known that nothing bars the account from this."""
+    reason = admit_id(state, command)
+    return reason if reason != 0 else in_time(state, command)
+
+
+@inlined
+def admit_id(state: Record, command: int) -> int:
+    """Who asks, and whether he did before."""
+    place = place_at(command)
     if not is_trader(state, place.account):
         return UNKNOWN_ACCOUNT
     own_id = command + CLIENT_ORDER_ID_AT
-    if not text.is_empty(own_id):
-        digest = text.text_hash(state, place.account, own_id)
-        record = ids.find_hashed(state, digest, place.account, own_id)
-        if record != 0:
-            if id_record_row(state, record).payload != ids.payload_hash(state, command):
-                return DUPLICATE_CLIENT_ID
-            repeat(state, command, record)
-            return REPEATED
-        state.record = ids.remember(state, digest, command, place.account, place.kind)
-        if state.record == 0:
-            return because(state, CAPACITY, state.ids_max, state.ids_count)
-    if (account_row(state, place.account).special | state.killed) & BARRED != 0:
-        reason = barred(state, place.kind, place.account)
-        if reason != 0:
-            return reason
+    if text.is_empty(own_id):
+        return 0
+    digest = text.text_hash(state, place.account, own_id)
+    record = ids.find_hashed(state, digest, place.account, own_id)
+    if record != 0:
+        if id_record_row(state, record).payload != ids.payload_hash(state, command):
+            return DUPLICATE_CLIENT_ID
+        repeat(state, command, record)
+        return REPEATED
+    state.record = ids.remember(state, digest, command, place.account, place.kind)
+    if state.record == 0:
+        return because(state, CAPACITY, state.ids_max, state.ids_count)
+    return 0
+
+
+@inlined
+def in_time(state: Record, command: int) -> int:
+    """The time up to which its sender wants it, if he said one."""
+    place = place_at(command)
     if place.expire_after_ns != 0 and state.timestamp_ns > place.expire_after_ns:
         return because(state, EXPIRED_REQUEST, place.expire_after_ns, state.timestamp_ns)
     return 0

@@ -27,7 +27,15 @@ from core.reasons import Reason
 from core.records import EXTRA, INSTRUMENT_MONEY
 from core.risk import holds, ids, limits, text
 from core.rows import account_row, cold_row, extra_row, id_record_row, instrument_row, order_row
-from core.sequencer.admit import REPEATED, admit, because, place_at, reject, replace_at
+from core.sequencer.admit import (
+    REPEATED,
+    admit,
+    admit_free,
+    because,
+    place_at,
+    reject,
+    replace_at,
+)
 from core.sequencer.events import bare_event, resting_event
 from core.sequencer.finish import cancel_open, is_open
 from core.sequencer.life import end_open
@@ -93,7 +101,7 @@ def cancel_order(state: Record, command: int) -> None:
     if reason == 0 and cancel.restriction > RESTRICT_ONLY_PARTIALLY_FILLED:
         reason = MALFORMED
     if reason == 0:
-        reason = admit(state, command)
+        reason = admit_free(state, command)
     if reason == REPEATED:
         return
     slot = 0

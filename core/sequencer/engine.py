@@ -48,12 +48,11 @@ from core.sequencer.change import cancel_order, mass_cancel, reduce_order
 from core.sequencer.due import pass_time
 from core.sequencer.events import bare_event, mark_last, publish, reserve
 from core.sequencer.fetch import FETCH_SLOTS, LINE_BYTES, NEXT_BYTES, fetch
-from core.sequencer.general import place_any
 from core.sequencer.instrument import create_instrument
 from core.sequencer.listing import update_instrument
 from core.sequencer.outside import record_execution
 from core.sequencer.oversight import set_limits, switch, update_account
-from core.sequencer.place import is_plain, place_order
+from core.sequencer.place import place_order
 from core.sequencer.presence import close_session, lose_gateway, open_session, set_dead_man
 from core.sequencer.reference import create_account, create_asset, move_money
 from core.sequencer.replace import replace_order
@@ -90,10 +89,7 @@ def apply_batch(state_address: int, commands: int, slots: int) -> int:
         if prefix.schema != SCHEMA:
             refuse(state, command)
         elif prefix.kind == PLACE_ORDER:
-            if is_plain(state, command):
-                place_order(state, command)
-            else:
-                place_any(state, command)
+            place_order(state, command)
         elif prefix.kind == CANCEL_ORDER:
             cancel_order(state, command)
         elif prefix.kind == REPLACE_ORDER:

@@ -37,6 +37,7 @@ FETCH_SLOTS: Final = 32
 FETCH_ABOVE: Final = 2_048  # Open orders.  Fewer, and all of it is in the second-level cache.
 IDS_ABOVE: Final = 4_096  # Ids; each is in a line of its own.
 POSITIONS_ABOVE: Final = 1_024
+LIMITS_ABOVE: Final = 1_024
 LINE_BYTES: Final = 64
 ID_RECORD_SHIFT: Final = 6
 LEAVING_BYTES: Final = FETCH_SLOTS << ID_RECORD_SHIFT  # To the records of the next group.
@@ -55,6 +56,8 @@ def fetch(state: Record, start: int, end: int) -> None:
         fetch_leaving(state, end - start)
     if state.risk != 0 and state.positions_used > POSITIONS_ABOVE:
         fetch_money(state, start, end)
+    if state.limits_used > LIMITS_ABOVE:
+        fetch_limits(state, start, end)
 
 
 @inlined
@@ -90,12 +93,41 @@ def fetch_money(state: Record, start: int, end: int) -> None:
     for command in range(start, end, SLOT_BYTES):
         prefetch(position_entry(state, command))
     for command in range(start, end, SLOT_BYTES):
-        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 192)
+        position = state.positions + load_i64(position_entry(state, command) + 8) * 192
+        prefetch(position)
+        prefetch(position + LINE_BYTES)
     for command in range(start, end, SLOT_BYTES):
         row = load_i64(position_entry(state, command) + 8)
         position = position_at(state.positions + row * 192)
         prefetch(state.balances + position.base_balance * 32)
         prefetch(state.balances + position.quote_balance * 32)
+
+
+@inlined
+def fetch_limits(state: Record, start: int, end: int) -> None:
+    """Limits of their accounts, as a whole and in the instrument; those of a target's instrument
+    are found by its position."""
+    for command in range(start, end, SLOT_BYTES):
+        account = account_at(state.accounts + account_of(state, command) * 128)
+        prefetch_limits(state, account.limits)
+        cold = cold_at(state.cold + (target_of(state, command) << COLD_SHIFT))
+        position = state.positions + cold.position * 192
+        prefetch(position)
+        prefetch(position + LINE_BYTES)
+    for command in range(start, end, SLOT_BYTES):
+        row = load_i64(position_entry(state, command) + 8)
+        prefetch_limits(state, position_at(state.positions + row * 192).limits)
+        cold = cold_at(state.cold + (target_of(state, command) << COLD_SHIFT))
+        prefetch_limits(state, position_at(state.positions + cold.position * 192).limits)
+
+
+@inlined
+def prefetch_limits(state: Record, row: int) -> None:
+    """All of a row of limits."""
+    address = state.limit_rows + row * 192
+    prefetch_write(address)
+    prefetch_write(address + LINE_BYTES)
+    prefetch_write(address + 2 * LINE_BYTES)
 
 
 @inlined

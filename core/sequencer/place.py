@@ -16,7 +16,6 @@ from core.messages import (
     ORDER_ACCEPTED,
     ORDER_EXPIRED,
     ORDER_RESTED,
-    PHASE_OPEN,
     PLACE,
     RESTS,
     SELL,
@@ -37,9 +36,10 @@ from core.rows import (
     order_row,
     position_row,
 )
-from core.sequencer.admit import REPEATED, admit, because, place_at, reject
+from core.sequencer.admit import REPEATED, admit_free, because, place_at, reject
 from core.sequencer.checks import check_qty, check_terms
 from core.sequencer.events import bare_event, order_event
+from core.sequencer.general import place_any
 from core.sequencer.life import accept, end, open_order
 from core.sequencer.sweep import sweep
 
@@ -47,17 +47,8 @@ CAPACITY: Final = Reason.CAPACITY.value
 INSUFFICIENT_FUNDS: Final = Reason.INSUFFICIENT_FUNDS.value
 INSUFFICIENT_POSITION: Final = Reason.INSUFFICIENT_POSITION.value
 IOC_REMAINDER: Final = Reason.IOC_REMAINDER.value
-MALFORMED: Final = Reason.MALFORMED.value
 MARKET_REMAINDER: Final = Reason.MARKET_REMAINDER.value
-NOTIONAL_TOO_LARGE: Final = Reason.NOTIONAL_TOO_LARGE.value
-NOTIONAL_TOO_SMALL: Final = Reason.NOTIONAL_TOO_SMALL.value
-NOT_SUPPORTED: Final = Reason.NOT_SUPPORTED.value
-PHASE: Final = Reason.PHASE.value
-PRICE_MISSING: Final = Reason.PRICE_MISSING.value
 PRICE_NOT_ALLOWED: Final = Reason.PRICE_NOT_ALLOWED.value
-PRICE_OUT_OF_BAND: Final = Reason.PRICE_OUT_OF_BAND.value
-QTY_TOO_LARGE: Final = Reason.QTY_TOO_LARGE.value
-QTY_TOO_SMALL: Final = Reason.QTY_TOO_SMALL.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
 
 # Side, order type, time in force and self-trade prevention, one byte each, as one word.
@@ -85,8 +76,11 @@ def is_plain(state: Record, command: int) -> bool:
 
 @kernel
 def place_order(state: Record, command: int) -> None:
-    """A plain order."""
-    reason = admit(state, command)
+    """Plain orders here, all others by ``place_any``."""
+    if not is_plain(state, command):
+        place_any(state, command)
+        return
+    reason = admit_free(state, command)
     if reason == REPEATED:
         return
     if reason == 0:
@@ -125,13 +119,12 @@ def is_usual(command: int) -> bool:
 
 @inlined
 def check(state: Record, command: int) -> int:
-    """Instrument, terms, funds, room: the first reason in the order of their numbers, or 0."""
+    """Instrument, terms, funds, room: the first reason in the order of their numbers, or 0.  The
+    phase is open: the instrument has nothing special."""
     place = place_at(command)
     if not 0 < place.instrument <= state.instruments_used:
         return UNKNOWN_INSTRUMENT
     terms = instrument_row(state, place.instrument)
-    if terms.phase != PHASE_OPEN:
-        return PHASE
     if place.order_type == LIMIT:
         reason = check_terms(state, terms, place.price, place.qty)
     elif place.price != 0:
