@@ -72,6 +72,20 @@ COMPLETE: Final = (
         (f"{STOPS}::test_a_trailing_stop_follows_the_best_price_and_never_back",),
     ),
     Planting(
+        "complete: a trade overlooks a trailing stop that came later",
+        "core/book/stops.py",
+        "    narrow(state, extra)\n",
+        "",
+        (f"{STOPS}::test_a_trailing_stop_that_comes_later_follows_prices_that_were_before",),
+    ),
+    Planting(
+        "complete: a trailing stop that had no room is forgotten",
+        "core/book/stops.py",
+        "        is_known = is_known and outcome != NO_PAGE\n",
+        "",
+        (f"{STOPS}::test_a_trailing_stop_without_room_follows_as_soon_as_there_is_some",),
+    ),
+    Planting(
         "complete: the partner of an order that ends stays open",
         "core/book/extras.py",
         "        state.orphan = other\n",

@@ -108,8 +108,8 @@ PLANTINGS: Final = (
     Planting(
         "a client order id is not looked for",
         "core/sequencer/admit.py",
-        "        if record != 0:\n            if id_record_row",
-        "        if record < 0:\n            if id_record_row",
+        "    if record != 0:\n        if id_record_row",
+        "    if record < 0:\n        if id_record_row",
         (
             f"{ENGINE}/test_rules.py::test_the_same_order_again_is_told_as_it_is_now",
             f"{ENGINE}/test_rules.py::test_another_kind_with_the_same_id_is_rejected",

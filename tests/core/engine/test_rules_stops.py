@@ -6,8 +6,9 @@ import pytest
 
 from tests.conftest import MakeWorld
 from tests.core.engine.world import ALICE, BOB, BTC, CAROL, CASH, COINS, USD, World
-from tests.model.commands import BUY, GTD, SELL, STOP_LIMIT, TRAIL_BPS, TRAILING_STOP
-from tests.model.state import PRICE_MAX, WORD_MAX
+from tests.driver import EngineDriver
+from tests.model.commands import BUY, GTD, IOC, SELL, STOP_LIMIT, TRAIL_BPS, TRAILING_STOP
+from tests.model.state import PRICE_MAX, WORD_MAX, Sizes
 
 TRAIL: dict[str, Any] = {"order_type": TRAILING_STOP}
 
@@ -236,6 +237,47 @@ def test_a_trailing_buy_comes_down(free: World) -> None:
     free.trade(97)  # 102.
     free.sell(BOB, 1, 102)
     assert free.buy(CAROL, 1, 102)[3].startswith("ORDER_TRIGGERED alice #3")
+
+
+@pytest.mark.parametrize(
+    ("side", "begins", "trail", "flags", "to"),
+    [
+        (SELL, 80, 20, 0, 85),  # Of a trade at 105.
+        (SELL, 80, 1_000, TRAIL_BPS, 95),
+        (BUY, 130, 20, 0, 115),  # Of one at 95.
+        (BUY, 130, 1_000, TRAIL_BPS, 104),
+    ],
+)
+def test_a_trailing_stop_that_comes_later_follows_prices_that_were_before(
+    free: World, side: int, begins: int, trail: int, flags: int, to: int
+) -> None:
+    free.trade(100)
+    free.stop(side, ALICE, 1, 0, trail=60, **TRAIL)
+    free.trade(100)
+    free.trade(110 if side == SELL else 90)  # It has followed all from 100 to here.
+    free.stop(side, ALICE, 1, begins, trail=trail, flags=flags, **TRAIL)
+    free.trade(105 if side == SELL else 95)
+    free.sell(BOB, 2, to)
+    told = free.buy(CAROL, 1, to, time_in_force=IOC)
+    (first, *_) = [line for line in told if "TRIGGERED" in line]
+    assert first.startswith("ORDER_TRIGGERED alice #8")
+
+
+def test_a_trailing_stop_without_room_follows_as_soon_as_there_is_some() -> None:
+    """How many pages of prices there are is the engine's affair alone."""
+    world = World(EngineDriver(Sizes(pages_max=64)), maker_ppm=0, taker_ppm=0)
+    world.trade(100)
+    world.stop(SELL, ALICE, 1, 0, trail=5, **TRAIL)  # 95.
+    world.sell(BOB, 3, 200)
+    number = 0
+    while world.sell(CAROL, 1, 10_000 + 64 * number)[0].startswith("ORDER_ACCEPTED"):
+        number += 1
+    world.buy(BOB, 1, 200, time_in_force=IOC)  # It would be 195.
+    world.cancel(CAROL, 5)
+    world.buy(BOB, 1, 200, time_in_force=IOC)  # Now it is.
+    world.sell(BOB, 1, 195)
+    told = world.buy(CAROL, 1, 195, time_in_force=IOC)
+    assert "ORDER_TRIGGERED alice #3" in " ".join(told)
 
 
 def test_a_trail_in_basis_points_is_at_least_one_tick(free: World) -> None:
