@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numba
 import numpy as np
 import pytest
 
@@ -86,7 +85,7 @@ def test_results_and_failures_come_through_the_slots_of_calls() -> None:
 
 def test_the_slots_of_calls_are_not_filled_before() -> None:
     part: Any = twice_or_more.part  # type: ignore[attr-defined]
-    part.compile((numba.int64, numba.int64))
+    part.compile("(int64, int64)")
     (compiled,) = part.overloads.values()
     code = str(compiled.library._final_module)
     assert code.count("call ") >= 2
