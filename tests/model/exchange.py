@@ -4,6 +4,7 @@
 between it and the engine is a fault of one of them or of the page.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 from tests.model.answers import Answers
@@ -72,6 +73,14 @@ class PositionRow(NamedTuple):
     realized: int
     bought: int
     sold: int
+    # Short selling, clearing, matched outside.
+    short: int = 0
+    shorting: int = 0  # Lots that open sells would sell short.
+    collateral: int = 0
+    due_base: int = 0  # Lots.
+    due_quote: int = 0
+    debt: int = 0
+    debt_base: int = 0
 
 
 class Exchange:
@@ -261,19 +270,33 @@ class Exchange:
 
     def positions(self) -> dict[tuple[int, int], PositionRow]:
         """(account, instrument) -> position of traders, rows without any use left out."""
-        held: dict[tuple[int, int], int] = {}
+        held: Counter[tuple[int, int]] = Counter()
+        shorting: Counter[tuple[int, int]] = Counter()
         for order in self.orders():
             if order.is_live and order.side == SELL and self.view.risk:
-                key = (order.account, order.instrument)
-                held[key] = held.get(key, 0) + order.leaves
+                held[order.account, order.instrument] += order.leaves
+                if self.view.instruments[order.instrument].short_ppm:
+                    shorting[order.account, order.instrument] += order.opening
         found = {}
         for key, row in self.view.ledger.positions.items():
-            lots = held.get(key, 0)
+            lots = held[key]
             if self.view.instruments[key[1]].is_binary:
                 lots = row.reserved_yes + row.reserved_no
             if key[0] != OUTSIDE and (row.bought or row.sold or lots):
                 found[key] = PositionRow(
-                    row.net, row.cost, lots, row.realized, row.bought, row.sold
+                    net=row.net,
+                    cost=row.cost,
+                    held=lots,
+                    realized=row.realized,
+                    bought=row.bought,
+                    sold=row.sold,
+                    short=row.short,
+                    shorting=shorting[key],
+                    collateral=row.collateral,
+                    due_base=row.due_lots,
+                    due_quote=row.due_quote,
+                    debt=row.debt,
+                    debt_base=row.debt_base,
                 )
         return found
 
