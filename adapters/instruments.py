@@ -238,5 +238,6 @@ def instrument_of(number: int, row: Any, assets: dict[int, Asset]) -> Instrument
         type=TYPES.get(int(row["instrument_type"]), "unknown"),
         phase=PHASES.get(int(row["phase"]), "unknown"),
         matching=MATCHINGS.get(int(row["matching"]), "unknown"),
+        tick_table=(),
         **{name: int(row[name]) for name in NUMBERS},
     )

@@ -35,6 +35,7 @@ from tests.model.translate import batch_of, events_of, slots_of
 ID_KEY: Final = (0x1234567, 0x89ABCDE, 0xF012345, 0x6789AB)
 _OF_A_DAY: Final = ("open", "high", "low", "volume", "notional", "trades")
 _OF_ANY_REPLY: Final = frozenset({*(field[0] for field in REPLY_PREFIX), "reserved"})
+_TEXTS: Final = ("client_order_id", "tag")
 SESSION: Final = 1 << 24 | 99  # Of the queries of the driver.
 
 
@@ -287,11 +288,9 @@ class EngineDriver:
 
 
 def _order_row(row: Any) -> OrderRow:
-    values = {name: row[name] for name in OrderRow._fields}
-    reason = int(values.pop("end_reason"))
-    texts = {name: messages.text(values.pop(name)) for name in ("client_order_id", "tag")}
-    return OrderRow(
-        **{field: int(value) for field, value in values.items()},
-        **texts,
-        end_reason=Reason(reason).name if reason else "",
-    )
+    values: dict[str, Any] = {}
+    for name in OrderRow._fields:
+        values[name] = messages.text(row[name]) if name in _TEXTS else int(row[name])
+    reason = values["end_reason"]
+    values["end_reason"] = Reason(reason).name if reason else ""
+    return OrderRow(**values)
