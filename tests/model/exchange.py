@@ -275,28 +275,29 @@ class Exchange:
         for order in self.orders():
             if order.is_live and order.side == SELL and self.view.risk:
                 held[order.account, order.instrument] += order.leaves
-                if self.view.instruments[order.instrument].short_ppm:
+                row = self.view.instruments[order.instrument]
+                if not row.is_binary and not row.is_outside:
                     shorting[order.account, order.instrument] += order.opening
         found = {}
-        for key, row in self.view.ledger.positions.items():
+        for key, position in self.view.ledger.positions.items():
             lots = held[key]
             if self.view.instruments[key[1]].is_binary:
-                lots = row.reserved_yes + row.reserved_no
-            if key[0] != OUTSIDE and (row.bought or row.sold or lots):
+                lots = position.reserved_yes + position.reserved_no
+            if key[0] != OUTSIDE and (position.bought or position.sold or lots):
                 found[key] = PositionRow(
-                    net=row.net,
-                    cost=row.cost,
+                    net=position.net,
+                    cost=position.cost,
                     held=lots,
-                    realized=row.realized,
-                    bought=row.bought,
-                    sold=row.sold,
-                    short=row.short,
+                    realized=position.realized,
+                    bought=position.bought,
+                    sold=position.sold,
+                    short=position.short,
                     shorting=shorting[key],
-                    collateral=row.collateral,
-                    due_base=row.due_lots,
-                    due_quote=row.due_quote,
-                    debt=row.debt,
-                    debt_base=row.debt_base,
+                    collateral=position.collateral,
+                    due_base=position.due_lots,
+                    due_quote=position.due_quote,
+                    debt=position.debt,
+                    debt_base=position.debt_base,
                 )
         return found
 
