@@ -185,11 +185,12 @@ def _positions(rows: list[Any], reference: Instruments) -> list[dict[str, Any]]:
 def _special(row: Any, instrument: Instrument) -> dict[str, str]:
     """What a position has where its instrument allows short selling, or is cleared."""
     found = {}
+    # Switched off, what is short stays short.
     if instrument.short_ppm or row["short"] or row["shorting"]:
         found["short_qty"] = instrument.qty_text(int(row["short"]))
         found["shorting_qty"] = instrument.qty_text(int(row["shorting"]))
         found["collateral"] = instrument.quote.text(int(row["collateral"]))
-    if instrument.clearing_ns or row["due_base"] or row["due_quote"]:
+    if instrument.clearing_ns:  # It cannot be switched off while anything is due.
         found["due_qty"] = instrument.qty_text(int(row["due_base"]))
         found["due_amount"] = instrument.quote.text(int(row["due_quote"]))
     return found

@@ -140,10 +140,17 @@ async def test_a_short_position_shows_what_is_lent_and_its_collateral(client: Cl
     buyer = await position(client, "alice", "BTC-USD")
     assert (buyer["short_qty"], buyer["collateral"]) == ("0.0000", "0.000000")
 
+    await client.get("/v1/account", user="erin")
+    await admin(client, "POST", "accounts/erin/limits", {"instrument": "BTC-USD", "short_max": "9"})
+    await placed(client, "erin", "e-1", side="sell", price="2000", qty="104")
+    await client.post("/v1/orders/cancel-all", user="dave")
     await admin(client, "PATCH", "instruments/BTC-USD", {"short_ppm": 0})
 
-    assert (await position(client, "dave", "BTC-USD"))["short_qty"] == "1.0000"
-    assert "short_qty" not in await position(client, "alice", "BTC-USD")
+    names = ("short_qty", "shorting_qty")
+    lent, offered = [await position(client, user, "BTC-USD") for user in ("dave", "erin")]
+    assert [lent[name] for name in names] == ["1.0000", "0.0000"]
+    assert [offered[name] for name in names] == ["0.0000", "4.0000"]
+    assert not {*names, "collateral"} & set(await position(client, "alice", "BTC-USD"))
 
 
 async def test_a_cleared_position_shows_what_is_due_until_it_is_paid(
