@@ -231,6 +231,7 @@ async def test_an_order_and_trades_are_found_in_the_archive(world: ArchivedWorld
     gateway = await world.gateway()
     assert await gateway.recent(1 << 20) is None
     assert await gateway.order_events(1 << 22, 1 << 20) is None
+    assert await gateway.command_events(1, 9) is None
     await gateway.command(command("a"), 5)
     world.sweep(10)
     await gateway.command(command("b"), 5)
@@ -238,9 +239,12 @@ async def test_an_order_and_trades_are_found_in_the_archive(world: ArchivedWorld
 
     recent = await gateway.recent(1 << 20)
     found = await gateway.order_events(1 << 22, 1 << 20)
+    commands = [await gateway.command_events(number, 4) for number in (1, 2, 9)]
 
     assert recent is not None
     assert keys(recent.events) == world.every({FILL})
     assert (recent.after, recent.last) == (NOTHING, (3, 0))
     assert found is not None
     assert keys(found) == [(1, 0)]
+    some = [keys(rows) for rows in commands if rows is not None]
+    assert some == [[(1, 0)], [(2, 0), (2, 1), (2, 2), (2, 3)], []]

@@ -126,6 +126,9 @@ class FakeGateway:
     async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
         return self.archived.get(order_id) if bytes_max else None
 
+    async def command_events(self, sequence: int, count: int) -> Rows | None:
+        return None
+
     def on_events(
         self,
         callback: Callable[[Rows], None],

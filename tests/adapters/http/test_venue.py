@@ -497,7 +497,7 @@ async def test_a_trade_is_busted_once_and_another_corrected(client: Client) -> N
     much = await admin(client, "POST", f"trades/{trade_id}/bust", body)
     busted = await admin(client, "POST", f"trades/{trade_id}/bust", now)
     again = await admin(client, "POST", f"trades/{trade_id}/bust", now)
-    bad = await admin(client, "POST", f"trades/{trade_id}/bust", {"new_price": "1"})
+    bad = await admin(client, "POST", f"trades/{trade_id}/bust", {"qty": "1", "new_price": "1"})
 
     sides = [(side["event"], side["side"]) for side in corrected.body["sides"]]
     assert sides == [("corrected", "buy"), ("corrected", "sell")]

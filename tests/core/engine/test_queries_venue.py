@@ -100,9 +100,9 @@ def test_instruments_come_in_pages_each_with_its_tick_table_behind_it() -> None:
     driver = EngineDriver(Sizes(instruments_max=80))
     world = World(driver)  # Instrument 1 has no table.
     for number in range(2, 71):
-        named = {"name": f"N{number}", "base_asset": BTC, "quote_asset": USD}
-        table = {"slots": 3, "start": (0, number, 0, 0), "step": (1, 2, 0, 0)}
-        assert world.tell(CreateInstrument(**named, **table))[0].startswith("INSTRUMENT_CREATED")
+        table: dict[str, Any] = {"slots": 3, "start": (0, number, 0, 0), "step": (1, 2, 0, 0)}
+        new = CreateInstrument(name=f"N{number}", base_asset=BTC, quote_asset=USD, **table)
+        assert world.tell(new)[0].startswith("INSTRUMENT_CREATED")
     assert driver.tick_tables() == {n: [(0, 1), (n, 2)] for n in range(2, 65)}
     first = [(1, 0), *((n, flag) for n in range(2, 65) for flag in (0, TICKS))]
     second = [(n, flag) for n in range(65, 71) for flag in (0, TICKS)]
