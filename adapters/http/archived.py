@@ -9,7 +9,6 @@ from adapters.http.problems import Problem
 from adapters.http.records import Event, padded
 from adapters.instruments import Instrument
 from core import messages
-from core.constants import EVENT_BYTES, SEQUENCE_MAX
 
 _ENDS: Final = {
     messages.ORDER_CANCELED: messages.STATUS_CANCELED,
@@ -56,9 +55,8 @@ async def traded(exchange: Exchange, trade_id: str) -> Traded:
     quantity cannot be told for sure in the units of the instrument as it is now.
     """
     sequence, index = map(int, trade_id.split("."))
-    room = exchange.archive_scan_bytes // EVENT_BYTES
     rows = None
-    if exchange.link is not None and sequence <= SEQUENCE_MAX and index + 2 <= room:
+    if exchange.link is not None:
         rows = await exchange.link.command_events(sequence, index + 2)
     events = [] if rows is None else records.events_of(rows)
     if len(events) != index + 2:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import stream
+from adapters import history, stream
 from adapters.gateway import Gateway
 from core.archive.layout import NOTHING, Key
 from core.archive.writer import ArchiveWriter
@@ -226,7 +226,10 @@ async def test_a_reader_that_starts_behind_a_key_gets_what_follows(world: Archiv
         await until(lambda wanted=expected: world.seen == wanted)  # type: ignore[misc]
 
 
-async def test_an_order_and_trades_are_found_in_the_archive(world: ArchivedWorld) -> None:
+async def test_an_order_and_trades_are_found_in_the_archive(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "READ_EVENTS", 3)
     world.start(output_events=RING)
     gateway = await world.gateway()
     assert await gateway.recent(1 << 20) is None

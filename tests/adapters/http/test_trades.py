@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core import messages
 from tests.adapters.http.conftest import Client, MakeClient
 from tests.adapters.http.engine_gateway import EngineGateway
 from tests.adapters.http.venue import admin, demo, place, placed, trade
@@ -93,6 +94,22 @@ async def test_of_an_order_that_swept_any_trade_is_corrected(client: Client) -> 
     }
 
 
+async def test_one_side_of_which_the_notional_is_known_is_enough(client: Client) -> None:
+    """Bob's order was filled before; of alice's order it is the second fill of her command."""
+    bid = await placed(client, "bob", "b-1", price="70000", qty="0.3")
+    await placed(client, "carol", "c-1", side="sell", price="70000", qty="0.1")
+    await placed(client, "dave", "d-1", price="70001", qty="0.1")
+    swept = await place(client, "alice", "a-1", side="sell", price="70000", qty="0.2")
+
+    done = await admin(client, "POST", f"trades/{swept.body['fills'][1]['trade_id']}/bust")
+
+    assert done.status == 200, done.body
+    assert [(side["side"], side["order_id"]) for side in done.body["sides"]] == [
+        ("buy", bid["order_id"]),
+        ("sell", swept.body["order"]["order_id"]),
+    ]
+
+
 async def refused(client: Client, trade_id: str) -> tuple[int, str, str]:
     body = (await admin(client, "POST", f"trades/{trade_id}/bust")).body
     return body["status"], body["code"], body["detail"]
@@ -118,7 +135,22 @@ async def test_what_the_archive_has_not_is_said_and_nothing_is_done(
     assert {fault["pointer"] for fault in some.body["errors"]} == {
         *("/price", "/qty", "/buyer", "/seller"),
     }
+    odd = await admin(client, "POST", f"trades/{trade_id}/bust", {"price": 5})
+    assert {fault["pointer"] for fault in odd.body["errors"]} == {
+        *("/instrument", "/price", "/qty", "/buyer", "/seller"),
+    }
     assert engine.sequence == newest
+
+
+async def test_a_fill_without_another_side_is_no_trade(
+    client: Client, engine: EngineGateway
+) -> None:
+    trade_id = await trade(client, "70000")
+    sequence, index = map(int, trade_id.split("."))
+    assert engine.commands is not None
+    engine.commands[sequence]["kind"][index + 1] = messages.EXEC_RECORDED
+
+    assert (await refused(client, trade_id))[2] == f"event {trade_id} is no trade of two orders"
 
 
 async def test_the_halves_of_two_trades_are_no_trade(client: Client) -> None:
