@@ -41,7 +41,7 @@ def limits_for(flow: flows.Flow, users: int, floor: Limits = DEFAULT) -> Limits:
         orders_max=max(orders, floor.orders_max),
         pages_max=max(pages_of(flow) + PAGES_SPARE, floor.pages_max),
         accounts_max=max(users + 8, floor.accounts_max),
-        positions_max=max(2 * users + 64, floor.positions_max),
+        positions_max=max(2 * users + 64, pairs_of(flow) + 64, floor.positions_max),
         balances_max=max(4 * users + 64, floor.balances_max),
         ids_max=max(orders, floor.ids_max),
         instruments_max=max(flow.symbols + 1, floor.instruments_max),
@@ -54,6 +54,12 @@ def pages_of(flow: flows.Flow) -> int:
     page = records["price"].astype(np.int64) >> PAGE_BITS
     side = records["symbol"].astype(np.int64) * 2 + records["side"]
     return len(np.unique(side << 48 | page))
+
+
+def pairs_of(flow: flows.Flow) -> int:
+    """In how many instruments its accounts have a position, all of them together."""
+    records = flow.records
+    return len(np.unique(records["user"].astype(np.int64) << 32 | records["symbol"]))
 
 
 def stamp(commands: Array, first: int) -> None:

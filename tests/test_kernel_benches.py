@@ -133,6 +133,12 @@ def test_limits_have_room_for_every_page_of_prices() -> None:
     assert limits_for(flow, 9).pages_max == DEFAULT.pages_max
 
 
+def test_limits_have_room_for_a_position_of_every_account_in_every_instrument() -> None:
+    flow, _expected = spread_flow(Spread(40, 2_000, 100, users=9))
+    pairs = {(row["user"], row["symbol"]) for row in flow.records}
+    assert limits_for(flow, 9, SMALL).positions_max >= len(pairs) > 2 * 9 + 64
+
+
 def test_a_part_of_a_flow_by_kind_is_of_that_kind_only() -> None:
     made = by_kind(Spread(2, 50, users=9), rounds=2, count=64)
     books = [Matcher(), Matcher()]

@@ -89,36 +89,47 @@ def fetch_leaving(state: Record, length: int) -> None:
 
 @inlined
 def fetch_money(state: Record, start: int, end: int) -> None:
-    """Position and balances of their accounts."""
+    """Positions and balances: of an account in the instrument of its new order, and of the order
+    that is named."""
     for command in range(start, end, SLOT_BYTES):
         prefetch(position_entry(state, command))
     for command in range(start, end, SLOT_BYTES):
-        position = state.positions + load_i64(position_entry(state, command) + 8) * 192
-        prefetch(position)
-        prefetch(position + LINE_BYTES)
+        prefetch(state.positions + load_i64(position_entry(state, command) + 8) * 192)
+        prefetch(state.positions + target_position(state, command) * 192)
     for command in range(start, end, SLOT_BYTES):
-        row = load_i64(position_entry(state, command) + 8)
-        position = position_at(state.positions + row * 192)
-        prefetch(state.balances + position.base_balance * 32)
-        prefetch(state.balances + position.quote_balance * 32)
+        prefetch_balances(state, load_i64(position_entry(state, command) + 8))
+        prefetch_balances(state, target_position(state, command))
+
+
+@inlined
+def prefetch_balances(state: Record, row: int) -> None:
+    """Those of a position."""
+    position = position_at(state.positions + row * 192)
+    prefetch(state.balances + position.base_balance * 32)
+    prefetch(state.balances + position.quote_balance * 32)
+
+
+@inlined
+def target_position(state: Record, command: int) -> int:
+    """Row of the position that belongs to the order that is named."""
+    return cold_at(state.cold + (target_of(state, command) << COLD_SHIFT)).position  # type: ignore[no-any-return]
 
 
 @inlined
 def fetch_limits(state: Record, start: int, end: int) -> None:
-    """Limits of their accounts, as a whole and in the instrument; those of a target's instrument
-    are found by its position."""
+    """Limits of their accounts, as a whole and in the instrument, which a position's second line
+    knows."""
     for command in range(start, end, SLOT_BYTES):
         account = account_at(state.accounts + account_of(state, command) * 128)
         prefetch_limits(state, account.limits)
-        cold = cold_at(state.cold + (target_of(state, command) << COLD_SHIFT))
-        position = state.positions + cold.position * 192
-        prefetch(position)
-        prefetch(position + LINE_BYTES)
+        row = load_i64(position_entry(state, command) + 8)
+        prefetch(state.positions + row * 192 + LINE_BYTES)
+        prefetch(state.positions + target_position(state, command) * 192 + LINE_BYTES)
     for command in range(start, end, SLOT_BYTES):
         row = load_i64(position_entry(state, command) + 8)
         prefetch_limits(state, position_at(state.positions + row * 192).limits)
-        cold = cold_at(state.cold + (target_of(state, command) << COLD_SHIFT))
-        prefetch_limits(state, position_at(state.positions + cold.position * 192).limits)
+        row = target_position(state, command)
+        prefetch_limits(state, position_at(state.positions + row * 192).limits)
 
 
 @inlined

@@ -55,11 +55,13 @@ class Journaled(EngineDriver):
 
     def _start(self) -> Over:
         start = Start(self._data, self._config, populate=False)
-        start.output.segment.unlink()
         self._recovery = start.recovery
         self._writer = Writer(start.recovery)
         self.recovered = start.commands
-        return Over(start.state)
+        over = Over(start.state)  # Its ring instead of that of the start.
+        start.output.segment.unlink()
+        start.output.segment.close()
+        return over
 
     def apply(self, commands: Sequence[Command]) -> list[Event]:
         """As the driver's, journaled first."""
