@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numba
 import numpy as np
 import pytest
 
 from core import jit
-from core.jit import PURE, kernel, kernels
+from core.jit import PURE, kernel, kernels, stay_apart
 from core.sequencer.warm import warm
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -53,6 +54,43 @@ def test_a_kernel_that_counts_references_is_noticed() -> None:
     (code,) = machine_code(counts_references)
     assert b"NRT_decref" in code
     assert b"NRT_MemInfo_alloc" in code or b"NRT_Allocate" in code
+
+
+@kernel
+def positive(number: int) -> int:
+    stay_apart()
+    if number <= 0:
+        raise ValueError("not positive")
+    return number
+
+
+@kernel
+def twice(number: int) -> int:
+    stay_apart()
+    return 2 * positive(number)
+
+
+@kernel
+def twice_or_more(number: int, is_twice: int) -> int:
+    if is_twice != 0:
+        return twice(number)
+    return positive(number) + 1
+
+
+def test_results_and_failures_come_through_the_slots_of_calls() -> None:
+    assert [twice_or_more(5, 1), twice_or_more(5, 0)] == [10, 6]
+    for which in (0, 1):
+        with pytest.raises(ValueError, match="not positive"):
+            twice_or_more(-5, which)
+
+
+def test_the_slots_of_calls_are_not_filled_before() -> None:
+    part: Any = twice_or_more.part  # type: ignore[attr-defined]
+    part.compile((numba.int64, numba.int64))
+    (compiled,) = part.overloads.values()
+    code = str(compiled.library._final_module)
+    assert code.count("call ") >= 2
+    assert not [line for line in code.splitlines() if "store" in line and "null, " in line]
 
 
 FROZEN: Final = """

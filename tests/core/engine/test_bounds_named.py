@@ -194,3 +194,32 @@ def test_the_cost_and_the_profit_of_a_position_stop_and_never_wrap() -> None:
         script.do(Deposit(account=other, asset=1, amount=9))
         script.do(order(BUY, other, 9, 1), order(SELL, account, 9, 1))
         script.pair.compare_state()
+
+
+def test_exposure_is_the_sum_of_positions_whose_cost_stopped() -> None:
+    """Two positions, each with a cost of 2^63 - 1, bought with the same money again and again."""
+    most = 1 << 61
+    price = most >> 29
+    script = two(1 << 29)
+    script.do(CreateInstrument(name="OTHER", base_asset=2, quote_asset=1, tick=1 << 29))
+    script.do(
+        Deposit(account=BOB, asset=2, amount=18), Deposit(account=ALICE, asset=1, amount=most)
+    )
+    script.do(SetLimits(account=ALICE, open_orders_max=9))
+    for number in (SPOT_ID, SPOT_ID + 1) * 9:
+        where = {"instrument": number}
+        script.do(order(SELL, BOB, 1, price, **where), order(BUY, ALICE, 1, price, **where))
+        assert script.events[-1].kind == "FILL"
+        script.do(Transfer(account=BOB, asset=1, amount=most, counter_account=ALICE))
+    script.pair.compare_state()
+    script.do(SetLimits(account=ALICE, exposure_max=MONEY_MAX))
+    assert told(script, order(BUY, ALICE, 1, 1)) == ("EXPOSURE_LIMIT", MONEY_MAX, WORD_MAX)
+    script.do(SetLimits(account=ALICE, open_orders_max=9))
+    script.do(Transfer(account=ALICE, asset=1, amount=18 << 29, counter_account=BOB))
+    for number in (SPOT_ID, SPOT_ID + 1):  # All of it is sold again: the sum is back at nothing.
+        where = {"instrument": number}
+        script.do(order(BUY, BOB, 9, 1, **where), order(SELL, ALICE, 9, 1, **where))
+        script.pair.compare_state()
+    script.do(SetLimits(account=ALICE, exposure_max=1 << 30))
+    assert told(script, order(BUY, ALICE, 3, 1)) == ("EXPOSURE_LIMIT", 1 << 30, 3 << 29)
+    assert told(script, order(BUY, ALICE, 2, 1))[0] == ""
