@@ -148,6 +148,10 @@ class Gateway:
         """What the archive has about an order; None when its first event is not at hand."""
         return await self._channel.history.order_events(order_id, bytes_max)
 
+    async def command_events(self, sequence: int, count: int) -> Rows | None:
+        """The first events of a command out of the archive; None when they are not at hand."""
+        return await self._channel.history.command_events(sequence, count)
+
     @property
     def gateway_id(self) -> int:
         """The top byte of the session."""

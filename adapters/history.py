@@ -15,11 +15,13 @@ import numpy as np
 from core.archive.errors import ArchiveDamaged, ArchiveGap
 from core.archive.reader import ArchiveReader, Recent
 from core.archive.segments import segment_numbers
+from core.messages import EVENT
 
 Rows = np.ndarray[Any, Any]
 Found = TypeVar("Found")
 
 EVENTS_NAME: Final = "events"
+READ_EVENTS: Final = 4_096  # At a time.
 
 
 class History:
@@ -51,6 +53,10 @@ class History:
         """
         return await self._search(lambda reader: reader.order_events(order_id, bytes_max=bytes_max))
 
+    async def command_events(self, sequence: int, count: int) -> Rows | None:
+        """The first ``count`` events of a command, or as many as it has; None: not at hand."""
+        return await self._search(lambda reader: _events_of(reader, sequence, count))
+
     async def _search(self, search: Callable[[ArchiveReader], Found]) -> Found | None:
         async with self._one:
             return await asyncio.to_thread(self._searched, search)
@@ -64,3 +70,17 @@ class History:
                 return search(reader)
             except (ArchiveGap, ArchiveDamaged, OSError):
                 return None
+
+
+def _events_of(reader: ArchiveReader, sequence: int, count: int) -> Rows:
+    reader.seek(sequence, -1)
+    found = [np.empty(0, EVENT)]
+    missing = count
+    while missing:
+        rows = reader.read(min(missing, READ_EVENTS))
+        own: Rows = rows[rows["sequence"] == sequence]
+        found.append(own)
+        missing -= len(own)
+        if not len(own) or len(own) < len(rows):
+            break
+    return np.concatenate(found)

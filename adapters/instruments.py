@@ -4,7 +4,7 @@ Filled by QUERY; whoever sees an event that creates an asset or an instrument ca
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,8 @@ from core.messages import (
     QUERY_ASSETS,
     QUERY_INSTRUMENTS,
     SCHEMA,
+    TICKS,
+    TICKS_REPLY,
     text,
 )
 
@@ -107,6 +109,7 @@ class Instrument:
     short_ppm: int = 0
     clearing_ns: int = 0
     payout: int = 0  # BINARY: quote units per lot.
+    tick_table: tuple[tuple[int, int], ...] = ()  # From which price on, in steps of what; ticks.
 
     @property
     def is_binary(self) -> bool:
@@ -179,6 +182,10 @@ class Instruments:
             as_of = self.as_of
             async for row in _rows(query, QUERY_INSTRUMENTS, INSTRUMENT_REPLY, timeout_s):
                 number = int(row["id"])
+                if row["flags"] & TICKS:
+                    table = table_of(row.view(TICKS_REPLY))
+                    instruments[number] = replace(instruments[number], tick_table=table)
+                    continue
                 instruments[number] = instrument_of(number, row, assets)
                 as_of = max(as_of, int(row["as_of"]))
         except BaseException:
@@ -214,8 +221,15 @@ NUMBERS: Final = (
 )
 
 
+def table_of(row: Any) -> tuple[tuple[int, int], ...]:
+    """The tick table of the second slot that an instrument with one has in a reply."""
+    bands = zip(row["start"].tolist(), row["step"].tolist(), strict=True)
+    return tuple(bands)[: int(row["count"])]
+
+
 def instrument_of(number: int, row: Any, assets: dict[int, Asset]) -> Instrument:
-    """The instrument of a reply to QUERY_INSTRUMENTS, or of a row of the engine."""
+    """The instrument of a reply to QUERY_INSTRUMENTS, or of a row of the engine; without its tick
+    table, which lies elsewhere."""
     return Instrument(
         id=number,
         symbol=text(row["symbol"]),
@@ -224,5 +238,6 @@ def instrument_of(number: int, row: Any, assets: dict[int, Asset]) -> Instrument
         type=TYPES.get(int(row["instrument_type"]), "unknown"),
         phase=PHASES.get(int(row["phase"]), "unknown"),
         matching=MATCHINGS.get(int(row["matching"]), "unknown"),
+        tick_table=(),
         **{name: int(row[name]) for name in NUMBERS},
     )

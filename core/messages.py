@@ -406,7 +406,7 @@ NEW_INSTRUMENT_SLOT_2: Final = record(
     ],
 )
 
-TICK_BANDS: Final = 4
+TICK_BANDS: Final = replies.TICK_BANDS
 TICK_TABLE: Final = record(
     "create or update instrument, slot 3: prices from ``from`` on are multiples of ``step``",
     SLOT_BYTES,
@@ -607,11 +607,16 @@ MORE: Final = replies.MORE
 NAME_REPLY: Final = replies.NAME_REPLY
 ORDER_REPLY: Final = replies.ORDER_REPLY
 ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = replies.ORDER_REPLY_CLIENT_ORDER_ID_AT
+ORDER_REPLY_TAG_AT: Final = replies.ORDER_REPLY_TAG_AT
+POSITIONS_PER_REPLY: Final = replies.POSITIONS_PER_REPLY
+POSITION_ITEM: Final = replies.POSITION_ITEM
 REPLY: Final = replies.REPLY
 REPLY_BODY: Final = replies.REPLY_BODY
 REPLY_PREFIX: Final = replies.REPLY_PREFIX
 STATS_REPLY: Final = replies.STATS_REPLY
 TEST_REPLY: Final = replies.TEST_REPLY
+TICKS: Final = replies.TICKS
+TICKS_REPLY: Final = replies.TICKS_REPLY
 TOO_OLD: Final = replies.TOO_OLD
 
 KIND_AT: Final = offset_of(COMMAND, "kind")

@@ -19,6 +19,8 @@ LIMIT_FIELDS: Final = (
     "short_max",
 )
 
+TICK_BANDS: Final = 4  # Of a tick table.
+
 REPLY_PREFIX: Final[list[Field]] = [
     ("request_id", "<i8"),
     ("as_of", "<i8"),  # The newest applied sequence: the answer is the state after it.
@@ -32,6 +34,7 @@ REPLY_PREFIX: Final[list[Field]] = [
 
 MORE: Final = 2
 ASKS: Final = 8  # QUERY_DEPTH: the levels of this row are asks.
+TICKS: Final = 16  # QUERY_INSTRUMENTS: the tick table of the instrument of the row before.
 TOO_OLD: Final = 4  # Client ids below ``order_id`` in the reply have left the table.
 
 REPLY: Final = record("reply", REPLY_BYTES, [*REPLY_PREFIX, ("body", "u1", (224,))])
@@ -54,10 +57,15 @@ ORDER_REPLY: Final = record(
         ("updated_ns", "<i8"),
         ("expire_ns", "<i8"),
         ("display_qty", "<i8"),
-        ("sequence", "<i8"),  # As ``as_of``: the order as it was after this sequence.
+        # Of an order that is open, and only where it has them: 0 or empty otherwise.
+        ("stop_price", "<i8"),
+        ("trail", "<i8"),  # Ticks; basis points where ``order_flags`` has TRAIL_BPS.
+        ("protection_price", "<i8"),
+        ("partner", "<i8"),  # Order id of the other order of its pair.
+        ("tag", "u1", (CLIENT_ORDER_ID_BYTES,)),
+        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
         ("account", "<i4"),
         ("instrument", "<i4"),
-        ("order_session", "<u4"),
         ("end_reason", "<u2"),
         ("side", "u1"),
         ("order_type", "u1"),
@@ -65,30 +73,47 @@ ORDER_REPLY: Final = record(
         ("self_trade", "u1"),
         ("status", "u1"),
         ("order_flags", "u1"),
-        ("client_order_id", "u1", (CLIENT_ORDER_ID_BYTES,)),
-        ("stop_price", "<i8"),  # Of a stop; 0 otherwise.
-        ("reserved", "u1", (48,)),
     ],
 )
 
 AMOUNT_ITEM: Final = record(
-    "one balance or position",
-    72,
+    "one balance",
+    32,
     [
-        ("id", "<i4"),  # Asset or instrument.
+        ("id", "<i4"),  # Asset.
         ("reserved", "<i4"),
-        ("total", "<i8"),  # Balance: available + held.  Position: net lots.
-        ("available", "<i8"),  # Position: cost in quote units.
-        ("held", "<i8"),  # Position: lots held by open sells.
-        ("realized", "<i8"),  # Position: realized profit in quote units, fees not counted.
-        ("bought", "<i8"),  # Position: lots bought, ever.
+        ("total", "<i8"),  # available + held.
+        ("available", "<i8"),
+        ("held", "<i8"),
+    ],
+)
+AMOUNTS_PER_REPLY: Final = 7
+
+POSITION_ITEM: Final = record(
+    "one position",
+    112,
+    [
+        ("id", "<i4"),  # Instrument.
+        ("reserved", "<i4"),
+        ("net", "<i8"),  # Lots.
+        ("cost", "<i8"),  # Quote units.
+        ("held", "<i8"),  # Lots held by open sells; BINARY: reserved lots.
+        ("realized", "<i8"),  # Profit in quote units, fees not counted.
+        ("bought", "<i8"),  # Lots, ever.
         ("sold", "<i8"),
-        # Position, matched outside: what executions took that the account had not.
+        # Short sales.
+        ("short", "<i8"),  # Lots lent.
+        ("shorting", "<i8"),  # Lots that open sells would sell short.
+        ("collateral", "<i8"),  # Quote units held for ``short``.
+        # Clearing: what the next settlement brings, signed.
+        ("due_base", "<i8"),  # Lots.
+        ("due_quote", "<i8"),  # Quote units, after fees.
+        # Matched outside: what executions took that the account had not.
         ("debt", "<i8"),  # Quote units.
         ("debt_base", "<i8"),  # Base units.
     ],
 )
-AMOUNTS_PER_REPLY: Final = 3
+POSITIONS_PER_REPLY: Final = 2
 
 DEPTH_ITEM: Final = record(
     "one price level", 24, [("price", "<i8"), ("qty", "<i8"), ("orders", "<i8")]
@@ -132,6 +157,19 @@ INSTRUMENT_REPLY: Final = record(
         ("short_ppm", "<i8"),
         ("clearing_ns", "<i8"),
         ("reserved_3", "<i8"),
+    ],
+)
+
+TICKS_REPLY: Final = record(
+    "reply with the tick table of one instrument; only where it has one",
+    REPLY_BYTES,
+    [
+        *REPLY_PREFIX,  # flags: TICKS; count: its bands.
+        ("id", "<i4"),
+        ("reserved_1", "<i4"),
+        ("start", "<i8", (TICK_BANDS,)),  # Ascending; the first is 0.
+        ("step", "<i8", (TICK_BANDS,)),
+        ("reserved_2", "<i8", (19,)),
     ],
 )
 
@@ -210,5 +248,7 @@ NAME_REPLY: Final = record(
 
 REPLY_BODY: Final = offset_of(REPLY, "body")
 assert REPLY_BODY + AMOUNTS_PER_REPLY * AMOUNT_ITEM.itemsize <= REPLY_BYTES
+assert REPLY_BODY + POSITIONS_PER_REPLY * POSITION_ITEM.itemsize <= REPLY_BYTES
 assert REPLY_BODY + DEPTH_PER_REPLY * DEPTH_ITEM.itemsize <= REPLY_BYTES
 ORDER_REPLY_CLIENT_ORDER_ID_AT: Final = offset_of(ORDER_REPLY, "client_order_id")
+ORDER_REPLY_TAG_AT: Final = offset_of(ORDER_REPLY, "tag")

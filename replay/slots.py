@@ -21,12 +21,16 @@ from core.messages import (
     KIND_AT,
     NAME_REPLY,
     ORDER_REPLY,
+    POSITION_ITEM,
+    POSITIONS_PER_REPLY,
     QUERY,
     QUERY_FIRST,
     REPLY,
     REPLY_BODY,
     SCHEMA,
     SLOTS_AT,
+    TICKS,
+    TICKS_REPLY,
 )
 from core.reasons import Reason
 
@@ -50,7 +54,7 @@ _ONE: Final = {
 }
 _MANY: Final = {
     messages.QUERY_BALANCES: (AMOUNT_ITEM, AMOUNTS_PER_REPLY),
-    messages.QUERY_POSITIONS: (AMOUNT_ITEM, AMOUNTS_PER_REPLY),
+    messages.QUERY_POSITIONS: (POSITION_ITEM, POSITIONS_PER_REPLY),
     messages.QUERY_FEES: (AMOUNT_ITEM, AMOUNTS_PER_REPLY),
     messages.QUERY_DEPTH: (DEPTH_ITEM, DEPTH_PER_REPLY),
 }
@@ -78,6 +82,8 @@ def reply(record: Any, place: int) -> Row:
     """A reply, its body by the kind of the query."""
     kind = int(record["kind"])
     view = _ONE.get(kind, REPLY)
+    if view is INSTRUMENT_REPLY and int(record["flags"]) & TICKS:
+        view = TICKS_REPLY
     raw = np.frombuffer(record.tobytes(), np.uint8)
     row: Row = {"record": "reply", "place": place, **fields_of(raw.view(view)[0], view)}
     if kind in _MANY:

@@ -15,11 +15,14 @@ from core.messages import (
     MORE,
     NAME_REPLY,
     ORDER_REPLY,
+    POSITION_ITEM,
     QUERY,
     REPLY_BODY,
     REPLY_PREFIX,
     STATS_REPLY,
     TEST_REPLY,
+    TICKS,
+    TICKS_REPLY,
 )
 from core.reasons import Reason
 from core.sequencer.runner import Runner
@@ -32,6 +35,7 @@ from tests.model.translate import batch_of, events_of, slots_of
 ID_KEY: Final = (0x1234567, 0x89ABCDE, 0xF012345, 0x6789AB)
 _OF_A_DAY: Final = ("open", "high", "low", "volume", "notional", "trades")
 _OF_ANY_REPLY: Final = frozenset({*(field[0] for field in REPLY_PREFIX), "reserved"})
+_TEXTS: Final = ("client_order_id", "tag")
 SESSION: Final = 1 << 24 | 99  # Of the queries of the driver.
 
 
@@ -51,13 +55,19 @@ class OrderRow(NamedTuple):
     updated_ns: int
     account: int
     instrument: int
-    order_session: int
     end_reason: str  # "" while it is open, or when it was filled.
     side: int
     order_type: int
     time_in_force: int
     status: int
     client_order_id: str
+    # Of an open order that has them.
+    stop_price: int = 0
+    display_qty: int = 0
+    trail: int = 0
+    protection_price: int = 0
+    partner: int = 0
+    tag: str = ""
 
 
 class Statistics(NamedTuple):
@@ -158,16 +168,10 @@ class EngineDriver:
         found = {}
         for account in range(3, accounts + 1):
             replies = self.query(messages.QUERY_POSITIONS, account=account)
-            for item in self._items(replies, AMOUNT_ITEM):
+            for item in self._items(replies, POSITION_ITEM):
                 if item["bought"] or item["sold"] or item["held"]:
-                    found[account, int(item["id"])] = PositionRow(
-                        net=int(item["total"]),
-                        cost=int(item["available"]),
-                        held=int(item["held"]),
-                        realized=int(item["realized"]),
-                        bought=int(item["bought"]),
-                        sold=int(item["sold"]),
-                    )
+                    values = {name: int(item[name]) for name in PositionRow._fields}
+                    found[account, int(item["id"])] = PositionRow(**values)
         return found
 
     def depth(self, instrument: int, levels: int = 1_000) -> list[list[tuple[int, int, int]]]:
@@ -226,8 +230,19 @@ class EngineDriver:
                 int(row["last_price"]),
             )
             for row in replies
-            if row["count"]
+            if row["count"] and not row["flags"] & TICKS
         ]
+
+    def tick_tables(self) -> dict[int, list[tuple[int, int]]]:
+        """Of the instruments that have one: from which price on, in steps of what."""
+        replies = self.query(messages.QUERY_INSTRUMENTS).view(TICKS_REPLY)
+        return {
+            int(row["id"]): list(zip(row["start"].tolist(), row["step"].tolist(), strict=True))[
+                : int(row["count"])
+            ]
+            for row in replies
+            if row["flags"] & TICKS
+        }
 
     def statistics(self, instrument: int) -> Statistics:
         """What QUERY_STATS says."""
@@ -273,11 +288,9 @@ class EngineDriver:
 
 
 def _order_row(row: Any) -> OrderRow:
-    values = {name: row[name] for name in OrderRow._fields}
-    reason = int(values.pop("end_reason"))
-    name = messages.text(values.pop("client_order_id"))
-    return OrderRow(
-        **{field: int(value) for field, value in values.items()},
-        end_reason=Reason(reason).name if reason else "",
-        client_order_id=name,
-    )
+    values: dict[str, Any] = {}
+    for name in OrderRow._fields:
+        values[name] = messages.text(row[name]) if name in _TEXTS else int(row[name])
+    reason = values["end_reason"]
+    values["end_reason"] = Reason(reason).name if reason else ""
+    return OrderRow(**values)

@@ -162,7 +162,7 @@ def _positions(rows: list[Any], reference: Instruments) -> list[dict[str, Any]]:
     for row in rows:
         instrument = reference.by_id[int(row["id"])]
         quote = instrument.quote
-        net, cost = int(row["total"]), int(row["available"])
+        net, cost = int(row["net"]), int(row["cost"])
         average = instrument.average_price(abs(cost), abs(net)) if net else None
         items.append(
             {
@@ -175,10 +175,25 @@ def _positions(rows: list[Any], reference: Instruments) -> list[dict[str, Any]]:
                 "bought_qty": instrument.qty_text(int(row["bought"])),
                 "sold_qty": instrument.qty_text(int(row["sold"])),
                 "asset": quote.name,
+                **_special(row, instrument),
                 **_debts(row, instrument),
             }
         )
     return items
+
+
+def _special(row: Any, instrument: Instrument) -> dict[str, str]:
+    """What a position has where its instrument allows short selling, or is cleared."""
+    found = {}
+    # Switched off, what is short stays short.
+    if instrument.short_ppm or row["short"] or row["shorting"]:
+        found["short_qty"] = instrument.qty_text(int(row["short"]))
+        found["shorting_qty"] = instrument.qty_text(int(row["shorting"]))
+        found["collateral"] = instrument.quote.text(int(row["collateral"]))
+    if instrument.clearing_ns:  # It cannot be switched off while anything is due.
+        found["due_qty"] = instrument.qty_text(int(row["due_base"]))
+        found["due_amount"] = instrument.quote.text(int(row["due_quote"]))
+    return found
 
 
 def _debts(row: Any, instrument: Instrument) -> dict[str, str]:

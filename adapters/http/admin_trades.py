@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from adapters.http import bodies, body, members, records, terms
+from adapters.http import archived, bodies, body, members, records, terms
 from adapters.http.auth import admin
 from adapters.http.commands import account_in, done, made
 from adapters.http.exchange import Exchange
@@ -40,6 +40,8 @@ OUTCOMES: Final = (
     "nothing_to_do",
 )
 
+# What a body says of a trade that the event archive does not have.
+_DATA: Final = ("instrument", "price", "qty", "buyer", "seller")
 _TRADE_ID: Final = re.compile(r"[0-9]{1,13}\.[0-9]{1,10}")
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
 
@@ -59,33 +61,60 @@ async def _undo(request: web.Request, kind: int) -> web.Response:
     trade_id = request.match_info["trade_id"]
     if not _TRADE_ID.fullmatch(trade_id):
         raise Problem("not_found", f"expected a trade id, sequence.index, got {shown(trade_id)}")
-    trade, faults = await body.read(request, bodies.Trade)
-    reference = await exchange.instruments()
-    instrument = terms.known_instrument(trade.instrument, faults, reference)
-    first: Fields = {
-        "client_order_id": trade_id.encode("ascii"),
-        "instrument": instrument.id if instrument else 0,
-        "price": _price("price", trade.price, instrument, faults, low=1),
-        "qty": members.lots("qty", trade.qty, instrument, faults, required=True),
-    }
+    trade, faults = await body.read(request, bodies.Trade, optional=True)
+    if any(getattr(trade, name) is not None or faults.at(f"/{name}") for name in _DATA):
+        instrument, first, second = await _told_trade(exchange, trade, faults)
+    else:
+        instrument, first, second = _archived(await archived.traded(exchange, trade_id))
+    first["client_order_id"] = trade_id.encode("ascii")
     if kind == messages.CORRECT_TRADE:
         first["new_price"] = _price("new_price", trade.new_price, instrument, faults, low=1)
         first["new_qty"] = members.lots("new_qty", trade.new_qty, instrument, faults, required=True)
     else:
         terms.not_built(trade, faults, ("new_price", "new_qty"))
-    second: Fields = {}
-    for name in ("buyer", "seller"):
-        second |= await _side(exchange, name, getattr(trade, name), instrument, faults)
     faults.check()
+    assert instrument is not None
     slots = records.command(kind, records.TRADE_2.pack(**second), **first)
     events = await done(exchange, slots, f"/v1/admin/trades/{trade_id}", instrument)
     repeated = events[0].kind == messages.COMMAND_REPEATED
-    content: dict[str, Any] = {"trade_id": trade_id, "instrument": trade.instrument}
+    content: dict[str, Any] = {"trade_id": trade_id, "instrument": instrument.symbol}
     # Of a correction: both sides as they are now, not what was taken back before.
     now = messages.TRADE_BUSTED if kind == messages.BUST_TRADE else messages.TRADE_CORRECTED
     content["sides"] = [_told(event, instrument) for event in events if event.kind == now]
     headers = {"Idempotency-Replayed": "true"} if repeated else None
     return answer(request, made(exchange, events[0], content), headers=headers)
+
+
+async def _told_trade(
+    exchange: Exchange, trade: bodies.Trade, faults: Faults
+) -> tuple[Instrument | None, Fields, Fields]:
+    """The trade as the body says; the fields of both slots."""
+    reference = await exchange.instruments()
+    instrument = terms.known_instrument(trade.instrument, faults, reference)
+    first: Fields = {
+        "instrument": instrument.id if instrument else 0,
+        "price": _price("price", trade.price, instrument, faults, low=1),
+        "qty": members.lots("qty", trade.qty, instrument, faults, required=True),
+    }
+    second: Fields = {}
+    for name in ("buyer", "seller"):
+        second |= await _side(exchange, name, getattr(trade, name), instrument, faults)
+    return instrument, first, second
+
+
+def _archived(trade: archived.Traded) -> tuple[Instrument, Fields, Fields]:
+    """The trade as its events say; the fields of both slots."""
+    instrument, buyer, seller = trade
+    first: Fields = {"instrument": instrument.id, "price": buyer.price, "qty": buyer.qty}
+    second: Fields = {
+        "buyer": buyer.account,
+        "buyer_order": buyer.order_id,
+        "buyer_fee": buyer.fee,
+        "seller": seller.account,
+        "seller_order": seller.order_id,
+        "seller_fee": seller.fee,
+    }
+    return instrument, first, second
 
 
 async def _side(
@@ -108,8 +137,7 @@ async def _side(
     }
 
 
-def _told(event: records.Event, instrument: Instrument | None) -> dict[str, Any]:
-    assert instrument is not None
+def _told(event: records.Event, instrument: Instrument) -> dict[str, Any]:
     is_sell = event.flags & messages.SELL_SIDE != 0
     busted = event.kind == messages.TRADE_BUSTED
     base = instrument.base

@@ -61,6 +61,10 @@ class OrderView(NamedTuple):
     expire_ns: int = 0
     display_qty: int = 0
     stop_price: int = 0
+    trail: int = 0  # Ticks, or basis points: flag TRAIL_BPS.
+    protection_price: int = 0
+    partner: int = 0
+    tag: str = ""
 
 
 _SPECIAL_AT: Final = OrderView._fields.index("self_trade")
@@ -88,12 +92,16 @@ def of_row(row: OrderRow) -> OrderView:
         fees=row.fees,
         created_ns=row.created_ns,
         updated_ns=row.updated_ns,
-        sequence=row.sequence,
+        sequence=row.as_of,
         self_trade=row.self_trade,
         order_flags=row.order_flags,
         expire_ns=row.expire_ns,
         display_qty=row.display_qty,
         stop_price=row.stop_price,
+        trail=row.trail,
+        protection_price=row.protection_price,
+        partner=row.partner,
+        tag=padded(row.tag),
     )
 
 
@@ -141,10 +149,13 @@ def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
     more = terms.more or NOTHING
     qty, leaves, cum, cum_notional, hold = terms.qty, accepted.leaves, 0, 0, accepted.cum
     last_price: int | None = None
+    partner = more.oco
     status = messages.STATUS_PENDING if terms.order_type in STOPS else messages.STATUS_OPEN
     reason, mode = 0, accepted.cum_notional >> 16 & 255
     for event in events[1:]:
         if event.order_id != accepted.order_id:
+            if event.order_id == partner and event.kind in _ENDS:
+                partner = 0
             continue
         if event.kind == messages.ORDER_ROUTE_REQUESTED:
             status = messages.STATUS_ROUTED
@@ -188,6 +199,10 @@ def of_placed(terms: PlaceTerms, events: list[Event], fees: int) -> OrderView:
         expire_ns=more.expire_ns,
         display_qty=more.display_qty if status in LIVES and more.display_qty < terms.qty else 0,
         stop_price=more.stop_price,
+        trail=more.trail,
+        protection_price=more.protection_price,
+        partner=partner if status in LIVES and cum == 0 else 0,
+        tag=more.tag,
     )
 
 
@@ -266,6 +281,17 @@ def _special_json(view: OrderView, instrument: Instrument) -> dict[str, Any]:
         found["display_qty"] = instrument.qty_text(view.display_qty)
     if view.stop_price:
         found["stop_price"] = instrument.price_text(view.stop_price)
+    if view.trail:
+        by_part = flags & messages.TRAIL_BPS
+        found["trail_bps" if by_part else "trail"] = (
+            view.trail if by_part else instrument.price_text(view.trail)
+        )
+    if view.protection_price:
+        found["protection_price"] = instrument.price_text(view.protection_price)
+    if view.partner:
+        found["oco"] = str(view.partner)
+    if view.tag:
+        found["tag"] = view.tag
     return found
 
 

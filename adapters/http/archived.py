@@ -1,12 +1,13 @@
-"""Orders that have left the core, out of the event archive."""
+"""Orders that have left the core, and trades, out of the event archive."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.http import records
 from adapters.http.answers import LIVES, OrderView
 from adapters.http.exchange import Exchange
 from adapters.http.problems import Problem
 from adapters.http.records import Event, padded
+from adapters.instruments import Instrument
 from core import messages
 
 _ENDS: Final = {
@@ -14,6 +15,7 @@ _ENDS: Final = {
     messages.ORDER_EXPIRED: messages.STATUS_EXPIRED,
     messages.ORDER_REJECTED: messages.STATUS_REJECTED,
 }
+_TELL: Final = "give instrument, price, qty, buyer and seller in the body"
 _BEGINS: Final = (messages.ORDER_ACCEPTED, messages.ORDER_REJECTED)
 
 
@@ -36,6 +38,52 @@ async def archived(exchange: Exchange, account: int, gone: Problem) -> OrderView
     if view is not None:
         await exchange.instruments({view.instrument} - {0})
     return view
+
+
+class Traded(NamedTuple):
+    """A trade of two orders: the FILL events of both sides."""
+
+    instrument: Instrument
+    buyer: Event
+    seller: Event
+
+
+async def traded(exchange: Exchange, trade_id: str) -> Traded:
+    """The trade ``sequence.index`` as it was made.
+
+    Problem ``not_found`` when the archive has none of that id, ``conflict`` when its price and
+    quantity cannot be told for sure in the units of the instrument as it is now.
+    """
+    sequence, index = map(int, trade_id.split("."))
+    rows = None
+    if exchange.link is not None:
+        rows = await exchange.link.command_events(sequence, index + 2)
+    events = [] if rows is None else records.events_of(rows)
+    if len(events) != index + 2:
+        raise Problem("not_found", f"the event archive has no trade {trade_id}; {_TELL}")
+    taker, maker = events[index:]
+    if taker.kind != messages.FILL or maker.kind != messages.FILL or taker.flags & messages.MAKER:
+        raise Problem("not_found", f"event {trade_id} is no trade of two orders")
+    reference = await exchange.instruments([taker.instrument])
+    instrument = reference.by_id[taker.instrument]
+    told = {_notional(events, taker), _notional(events, maker)} - {None}
+    if told != {taker.price * taker.qty * instrument.multiplier}:
+        detail = f"cannot tell whether the units of {instrument.symbol} are those of the trade"
+        raise Problem("conflict", f"{detail}; {_TELL}")
+    sells = taker.flags & messages.SELL_SIDE
+    return Traded(instrument, maker, taker) if sells else Traded(instrument, taker, maker)
+
+
+def _notional(events: list[Event], fill: Event) -> int | None:
+    """Quote units of a fill: how much its order's sum grew; None when that is not known."""
+    before = [
+        event.cum_notional
+        for event in events[: fill.place]
+        if event.kind == messages.FILL and event.order_id == fill.order_id
+    ]
+    if before:
+        return fill.cum_notional - before[-1]
+    return fill.cum_notional if fill.cum == fill.qty else None
 
 
 def of_life(events: list[Event]) -> OrderView | None:

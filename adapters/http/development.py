@@ -14,7 +14,7 @@ from adapters.http.problems import Problem
 from adapters.instruments import Instruments
 from adapters.units import split_decimal
 from core import messages
-from core.messages import AMOUNT_ITEM, NAME_REPLY, REPLY_BODY
+from core.messages import AMOUNT_ITEM, NAME_REPLY, POSITION_ITEM, REPLY_BODY
 from core.reasons import Reason
 
 ASSETS: Final = {"USD": 6, "BTC": 8, "ETH": 8}
@@ -114,13 +114,14 @@ async def find_account(exchange: Exchange, name: str) -> int | None:
 
 async def amounts(exchange: Exchange, kind: int, account: int) -> tuple[list[Any], int]:
     """All rows of QUERY_BALANCES or QUERY_POSITIONS of an account; the sequence of the answer."""
+    item = POSITION_ITEM if kind == messages.QUERY_POSITIONS else AMOUNT_ITEM
     items: list[Any] = []
     cursor = 0
     while True:
         replies = await exchange.query(records.query(kind, account=account, cursor=cursor))
         for reply in replies:
-            body = reply["body"][: int(reply["count"]) * AMOUNT_ITEM.itemsize]
-            items.extend(body.view(AMOUNT_ITEM))
+            body = reply["body"][: int(reply["count"]) * item.itemsize]
+            items.extend(body.view(item))
         last = replies[-1]
         if not last["flags"] & messages.MORE or not items:
             return items, int(last["as_of"])

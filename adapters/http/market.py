@@ -30,7 +30,7 @@ def instrument_named(reference: Instruments, symbol: str) -> Instrument:
 
 
 def instrument_json(instrument: Instrument) -> dict[str, Any]:
-    """An instrument; a limit that is null is none."""
+    """An instrument; a limit that is null is none, as is a tick table without steps."""
     quote = instrument.quote
     return {
         "id": str(instrument.id),
@@ -56,6 +56,10 @@ def instrument_json(instrument: Instrument) -> dict[str, Any]:
         "reference_price": _or_none(instrument.reference_price, instrument.price_text),
         "max_age_ms": instrument.max_age_ns // 1_000_000 or None,
         "day_end_ms": instrument.day_end_ns // 1_000_000,
+        "tick_table": [
+            {"from": instrument.price_text(start), "step": instrument.price_text(step)}
+            for start, step in instrument.tick_table
+        ],
         "short_ppm": instrument.short_ppm or None,
         "clearing_ms": instrument.clearing_ns // 1_000_000 or None,
         "payout": _or_none(instrument.payout, quote.text),

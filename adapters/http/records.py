@@ -101,10 +101,14 @@ class OrderRow(NamedTuple):
     updated_ns: int
     expire_ns: int
     display_qty: int
-    sequence: int
+    stop_price: int
+    trail: int
+    protection_price: int
+    partner: int
+    tag: bytes
+    client_order_id: bytes
     account: int
     instrument: int
-    order_session: int
     end_reason: int
     side: int
     order_type: int
@@ -112,9 +116,6 @@ class OrderRow(NamedTuple):
     self_trade: int
     status: int
     order_flags: int
-    client_order_id: bytes
-    stop_price: int
-    reserved: bytes
 
 
 _RENAMED: Final = {"index": "place", "count": "items"}

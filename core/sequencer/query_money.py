@@ -4,12 +4,20 @@ from typing import Final
 
 from core.jit import kernel
 from core.memory import Record
-from core.messages import AMOUNTS_PER_REPLY, QUERY_FEES
+from core.messages import (
+    AMOUNT_ITEM,
+    AMOUNTS_PER_REPLY,
+    POSITION_ITEM,
+    POSITIONS_PER_REPLY,
+    QUERY_FEES,
+)
 from core.reasons import Reason
 from core.risk.accounts import FEES_ACCOUNT, find_balance, find_position
 from core.rows import balance_row, position_row
-from core.sequencer.reply import amount_at, name_reply_at, next_item
+from core.sequencer.reply import amount_at, name_reply_at, next_item, position_item_at
 
+AMOUNT: Final = (AMOUNTS_PER_REPLY, AMOUNT_ITEM.itemsize)
+POSITION: Final = (POSITIONS_PER_REPLY, POSITION_ITEM.itemsize)
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
 
 
@@ -25,7 +33,7 @@ def answer_balances(state: Record, query: Record, replies: int) -> int:
         row = find_balance(state, account, asset)
         if row == 0:
             continue
-        item_address = next_item(state, query, replies, items)
+        item_address = next_item(state, query, replies, items, AMOUNT)
         if item_address == 0:
             break
         balance = balance_row(state, row)
@@ -49,19 +57,24 @@ def answer_positions(state: Record, query: Record, replies: int) -> int:
         row = find_position(state, query.account, instrument)
         if row == 0:
             continue
-        item_address = next_item(state, query, replies, items)
+        item_address = next_item(state, query, replies, items, POSITION)
         if item_address == 0:
             break
         position = position_row(state, row)
-        item = amount_at(item_address)
+        item = position_item_at(item_address)
         item.id = instrument
-        item.total = position.net
-        item.available = position.cost
+        item.net = position.net
+        item.cost = position.cost
         item.held = position.held
         item.realized = position.realized
         item.bought = position.bought
         item.sold = position.sold
+        item.short = position.short
+        item.shorting = position.shorting
+        item.collateral = position.collateral
+        item.due_base = position.due_base
+        item.due_quote = position.due_quote
         item.debt = position.debt
         item.debt_base = position.debt_base
         items += 1
-    return max((items + AMOUNTS_PER_REPLY - 1) // AMOUNTS_PER_REPLY, 1)
+    return max((items + POSITIONS_PER_REPLY - 1) // POSITIONS_PER_REPLY, 1)

@@ -4,17 +4,19 @@ from typing import Final
 
 from core.constants import OPEN_ORDERS_PAGE_MAX, ORDER_SLOT_BITS, ORDER_SLOT_MASK, REPLY_BYTES
 from core.jit import kernel
+from core.layout import offset_of
 from core.memory import Record, address_of, copy36, pointer
 from core.messages import (
     CLIENT_ORDER_ID_AT,
     MORE,
     ORDER_REPLY,
     ORDER_REPLY_CLIENT_ORDER_ID_AT,
+    ORDER_REPLY_TAG_AT,
     STATUS_REJECTED,
     TOO_OLD,
 )
 from core.reasons import Reason
-from core.records import COLD_CLIENT_ORDER_ID_AT
+from core.records import COLD_CLIENT_ORDER_ID_AT, EXTRA
 from core.risk import ids
 from core.rows import account_row, cold_row, extra_row, id_record_row, order_row
 from core.sequencer.finish import is_open
@@ -22,6 +24,7 @@ from core.sequencer.general import hold_now
 from core.sequencer.reply import new_reply
 
 order_reply_at = pointer(ORDER_REPLY)
+EXTRA_TAG_AT: Final = offset_of(EXTRA, "tag")
 
 STALE_ID: Final = Reason.STALE_ID.value
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
@@ -47,16 +50,11 @@ def write_order(state: Record, slot: int, address: int) -> None:
     if lives:
         reply.hold = hold_now(state, slot)
     if order.extra != 0:
-        extra = extra_row(state, order.extra)
-        reply.expire_ns = extra.expire_ns
-        reply.display_qty = extra.display_qty
-        reply.stop_price = extra.stop_price
+        write_extra(extra_row(state, order.extra), reply, address)
     reply.created_ns = cold.created_ns
     reply.updated_ns = cold.updated_ns
-    reply.sequence = state.sequence
     reply.account = cold.account
     reply.instrument = cold.instrument
-    reply.order_session = cold.session
     reply.end_reason = cold.end_reason
     reply.side = cold.side
     reply.order_type = cold.order_type
@@ -65,6 +63,18 @@ def write_order(state: Record, slot: int, address: int) -> None:
     reply.status = cold.status
     reply.order_flags = cold.flags
     copy36(address + ORDER_REPLY_CLIENT_ORDER_ID_AT, address_of(cold) + COLD_CLIENT_ORDER_ID_AT)
+
+
+@kernel
+def write_extra(extra: Record, reply: Record, address: int) -> None:
+    """The terms that most orders do not have."""
+    reply.expire_ns = extra.expire_ns
+    reply.display_qty = extra.display_qty
+    reply.stop_price = extra.stop_price
+    reply.trail = extra.trail
+    reply.protection_price = extra.protection_price
+    reply.partner = extra.partner
+    copy36(address + ORDER_REPLY_TAG_AT, address_of(extra) + EXTRA_TAG_AT)
 
 
 @kernel

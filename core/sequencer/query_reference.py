@@ -6,16 +6,36 @@ from core import table
 from core.constants import REPLY_BYTES
 from core.jit import kernel
 from core.layout import offset_of
-from core.memory import Record, address_of, copy36, load_i64, pointer
-from core.messages import ACCOUNT_ACTIVE, CLIENT_ORDER_ID_AT, INSTRUMENT_REPLY, MORE
+from core.memory import Record, address_of, copy, copy36, load_i64, pointer
+from core.messages import (
+    ACCOUNT_ACTIVE,
+    CLIENT_ORDER_ID_AT,
+    INSTRUMENT_REPLY,
+    MORE,
+    TICK_BANDS,
+    TICKS,
+    TICKS_REPLY,
+)
 from core.reasons import Reason
-from core.records import SYMBOL_AT
+from core.records import INSTRUMENT_TICKS, SYMBOL_AT
 from core.risk import text
+from core.risk.prices import TICK_FROM_AT, TICK_STEP_AT
 from core.rows import account_row, asset_row, instrument_row, session_row
-from core.sequencer.reply import LIST_REPLIES_MAX, NAME_AT, name_reply_at, new_reply
+from core.sequencer.reply import (
+    INSTRUMENTS_PAGE_MAX,
+    LIST_REPLIES_MAX,
+    NAME_AT,
+    name_reply_at,
+    new_reply,
+)
 
 instrument_reply_at = pointer(INSTRUMENT_REPLY)
 INSTRUMENT_SYMBOL_AT: Final = offset_of(INSTRUMENT_REPLY, "symbol")
+ticks_reply_at = pointer(TICKS_REPLY)
+START_AT: Final = offset_of(TICKS_REPLY, "start")
+STEP_AT: Final = offset_of(TICKS_REPLY, "step")
+TABLE_BYTES: Final = 2 * 8 * TICK_BANDS
+assert STEP_AT - START_AT == TICK_STEP_AT - TICK_FROM_AT == TABLE_BYTES // 2
 
 UNKNOWN_ACCOUNT: Final = Reason.UNKNOWN_ACCOUNT.value
 UNKNOWN_INSTRUMENT: Final = Reason.UNKNOWN_INSTRUMENT.value
@@ -27,19 +47,43 @@ def answer_instruments(state: Record, query: Record, replies: int) -> int:
     symbol = address_of(query) + CLIENT_ORDER_ID_AT
     if not text.is_empty(symbol):
         row = text.find_name(state, text.INSTRUMENT_NAMES, symbol)
-        if row == 0:
-            name_reply_at(replies).reason = UNKNOWN_INSTRUMENT
-        else:
-            write_instrument_reply(state, row, replies)
+        if row != 0:
+            return write_instrument(state, query, row, replies, 0)  # type: ignore[no-any-return]
+        name_reply_at(replies).reason = UNKNOWN_INSTRUMENT
         return 1
     count = 0
-    for row in range(max(query.cursor, 0) + 1, state.instruments_used + 1):
-        if count == LIST_REPLIES_MAX:
+    first = max(query.cursor, 0) + 1
+    for row in range(first, state.instruments_used + 1):
+        if row - first == INSTRUMENTS_PAGE_MAX:
             name_reply_at(replies + (count - 1) * REPLY_BYTES).flags |= MORE
             break
-        write_instrument_reply(state, row, new_reply(state, query, replies, count))
-        count += 1
+        count = write_instrument(state, query, row, replies, count)
     return max(count, 1)
+
+
+@kernel
+def write_instrument(state: Record, query: Record, row: int, replies: int, count: int) -> int:
+    """The row of an instrument behind ``count`` others, and one of its tick table where it has
+    one; how many there are then."""
+    write_instrument_reply(state, row, new_reply(state, query, replies, count))
+    count += 1
+    terms = instrument_row(state, row)
+    if terms.special & INSTRUMENT_TICKS != 0:
+        write_ticks_reply(new_reply(state, query, replies, count), row, address_of(terms))
+        count += 1
+    return count
+
+
+@kernel
+def write_ticks_reply(address: int, row: int, terms: int) -> None:
+    reply = ticks_reply_at(address)
+    reply.flags = TICKS
+    reply.id = row
+    copy(address + START_AT, terms + TICK_FROM_AT, TABLE_BYTES)
+    bands = 0
+    while bands < TICK_BANDS and load_i64(address + STEP_AT + 8 * bands) != 0:
+        bands += 1
+    reply.count = bands
 
 
 @kernel

@@ -8,22 +8,24 @@ from core.layout import offset_of
 from core.memory import Record, fill, pointer
 from core.messages import (
     AMOUNT_ITEM,
-    AMOUNTS_PER_REPLY,
     DEPTH_PER_REPLY,
     MORE,
     NAME_REPLY,
+    POSITION_ITEM,
     QUERY,
     REPLY_BODY,
 )
 
 REPLIES_MAX: Final = 256
-LIST_REPLIES_MAX: Final = 64  # Instruments, assets, balances, positions: then a page follows.
+LIST_REPLIES_MAX: Final = 64  # Assets, balances, positions: then a page follows.
+INSTRUMENTS_PAGE_MAX: Final = 64  # An instrument with a tick table has two rows.
 
 query_at = pointer(QUERY)
 name_reply_at = pointer(NAME_REPLY)
 amount_at = pointer(AMOUNT_ITEM)
+position_item_at = pointer(POSITION_ITEM)
 NAME_AT: Final = offset_of(NAME_REPLY, "name")
-ITEM_BYTES: Final = AMOUNT_ITEM.itemsize
+assert 2 * INSTRUMENTS_PAGE_MAX <= REPLIES_MAX
 assert 2 * ((DEPTH_LEVELS_MAX + DEPTH_PER_REPLY - 1) // DEPTH_PER_REPLY) <= REPLIES_MAX
 
 
@@ -42,11 +44,12 @@ def new_reply(state: Record, query: Record, replies: int, index: int) -> int:
 
 
 @kernel
-def next_item(state: Record, query: Record, replies: int, items: int) -> int:
+def next_item(state: Record, query: Record, replies: int, items: int, item: tuple[int, int]) -> int:
     """Address of item number ``items`` of a list, in a new reply row where one begins; 0 when
-    the page is full (flag MORE is set)."""
-    row = items // AMOUNTS_PER_REPLY
-    place = items % AMOUNTS_PER_REPLY
+    the page is full (flag MORE is set).  ``item``: how many fit a row, bytes of each."""
+    per_reply, size = item
+    row = items // per_reply
+    place = items % per_reply
     if row == LIST_REPLIES_MAX:
         name_reply_at(replies + (row - 1) * REPLY_BYTES).flags |= MORE
         return 0
@@ -54,4 +57,4 @@ def next_item(state: Record, query: Record, replies: int, items: int) -> int:
     if place == 0:
         new_reply(state, query, replies, row)
     name_reply_at(address).count = place + 1
-    return address + REPLY_BODY + place * ITEM_BYTES
+    return address + REPLY_BODY + place * size

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters import stream
+from adapters import history, stream
 from adapters.gateway import Gateway
 from core.archive.layout import NOTHING, Key
 from core.archive.writer import ArchiveWriter
@@ -226,11 +226,15 @@ async def test_a_reader_that_starts_behind_a_key_gets_what_follows(world: Archiv
         await until(lambda wanted=expected: world.seen == wanted)  # type: ignore[misc]
 
 
-async def test_an_order_and_trades_are_found_in_the_archive(world: ArchivedWorld) -> None:
+async def test_an_order_and_trades_are_found_in_the_archive(
+    world: ArchivedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "READ_EVENTS", 3)
     world.start(output_events=RING)
     gateway = await world.gateway()
     assert await gateway.recent(1 << 20) is None
     assert await gateway.order_events(1 << 22, 1 << 20) is None
+    assert await gateway.command_events(1, 9) is None
     await gateway.command(command("a"), 5)
     world.sweep(10)
     await gateway.command(command("b"), 5)
@@ -238,9 +242,12 @@ async def test_an_order_and_trades_are_found_in_the_archive(world: ArchivedWorld
 
     recent = await gateway.recent(1 << 20)
     found = await gateway.order_events(1 << 22, 1 << 20)
+    commands = [await gateway.command_events(number, 4) for number in (1, 2, 9)]
 
     assert recent is not None
     assert keys(recent.events) == world.every({FILL})
     assert (recent.after, recent.last) == (NOTHING, (3, 0))
     assert found is not None
     assert keys(found) == [(1, 0)]
+    some = [keys(rows) for rows in commands if rows is not None]
+    assert some == [[(1, 0)], [(2, 0), (2, 1), (2, 2), (2, 3)], []]

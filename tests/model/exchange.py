@@ -4,6 +4,7 @@
 between it and the engine is a fault of one of them or of the page.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 from tests.model.answers import Answers
@@ -72,6 +73,14 @@ class PositionRow(NamedTuple):
     realized: int
     bought: int
     sold: int
+    # Short selling, clearing, matched outside.
+    short: int = 0
+    shorting: int = 0  # Lots that open sells would sell short.
+    collateral: int = 0
+    due_base: int = 0  # Lots.
+    due_quote: int = 0
+    debt: int = 0
+    debt_base: int = 0
 
 
 class Exchange:
@@ -261,19 +270,34 @@ class Exchange:
 
     def positions(self) -> dict[tuple[int, int], PositionRow]:
         """(account, instrument) -> position of traders, rows without any use left out."""
-        held: dict[tuple[int, int], int] = {}
+        held: Counter[tuple[int, int]] = Counter()
+        shorting: Counter[tuple[int, int]] = Counter()
         for order in self.orders():
             if order.is_live and order.side == SELL and self.view.risk:
-                key = (order.account, order.instrument)
-                held[key] = held.get(key, 0) + order.leaves
+                held[order.account, order.instrument] += order.leaves
+                row = self.view.instruments[order.instrument]
+                if not row.is_binary and not row.is_outside:
+                    shorting[order.account, order.instrument] += order.opening
         found = {}
-        for key, row in self.view.ledger.positions.items():
-            lots = held.get(key, 0)
+        for key, position in self.view.ledger.positions.items():
+            lots = held[key]
             if self.view.instruments[key[1]].is_binary:
-                lots = row.reserved_yes + row.reserved_no
-            if key[0] != OUTSIDE and (row.bought or row.sold or lots):
+                lots = position.reserved_yes + position.reserved_no
+            if key[0] != OUTSIDE and (position.bought or position.sold or lots):
                 found[key] = PositionRow(
-                    row.net, row.cost, lots, row.realized, row.bought, row.sold
+                    net=position.net,
+                    cost=position.cost,
+                    held=lots,
+                    realized=position.realized,
+                    bought=position.bought,
+                    sold=position.sold,
+                    short=position.short,
+                    shorting=shorting[key],
+                    collateral=position.collateral,
+                    due_base=position.due_lots,
+                    due_quote=position.due_quote,
+                    debt=position.debt,
+                    debt_base=position.debt_base,
                 )
         return found
 

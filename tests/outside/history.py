@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from core import messages
-from core.messages import AMOUNT_ITEM
+from core.messages import POSITION_ITEM
 from tests.driver import EngineDriver
 from tests.model.commands import (
     BUY,
@@ -180,12 +180,12 @@ class History:
     def positions(self, account: int) -> list[Any]:
         """The position items of a query."""
         replies = self.engine.query(messages.QUERY_POSITIONS, account=account)
-        return self.engine._items(replies, AMOUNT_ITEM)
+        return self.engine._items(replies, POSITION_ITEM)
 
     def net(self) -> dict[tuple[int, int], int]:
         """Lots by (account, instrument)."""
         return {
-            (account, int(item["id"])): int(item["total"])
+            (account, int(item["id"])): int(item["net"])
             for account in TRADERS
             for item in self.positions(account)
         }

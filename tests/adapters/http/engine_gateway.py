@@ -10,7 +10,7 @@ from adapters.gateway import Answer, Outcome
 from adapters.stamps import Stamp
 from core import messages
 from core.limits import SMALL
-from core.messages import COMMAND, NAME_REPLY, QUERY, REPLY
+from core.messages import COMMAND, EVENT, NAME_REPLY, QUERY, REPLY
 from core.sequencer.runner import Runner
 from tests.adapters.http.fake_gateway import submit
 from tests.driver import ID_KEY
@@ -31,6 +31,7 @@ class EngineGateway:
         self.runner = Runner(SMALL, ID_KEY)
         self.submitted = 0
         self.archived: dict[int, Rows] = {}
+        self.commands: dict[int, Rows] | None = {}  # The events of each; None: no archive.
         self.sequence = 0
         self.later_ns = 0  # How much later it is than commands alone would make it.
         self._request_id = 0
@@ -53,6 +54,11 @@ class EngineGateway:
 
     async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
         return self.archived.get(order_id) if bytes_max else None
+
+    async def command_events(self, sequence: int, count: int) -> Rows | None:
+        if self.commands is None:
+            return None
+        return self.commands.get(sequence, np.zeros(0, EVENT))[:count]
 
     def on_events(
         self,
@@ -82,6 +88,8 @@ class EngineGateway:
         assert events["fee"][0] == self._request_id
         assert events["flags"][-1] & messages.LAST
         self._publish(events)
+        if self.commands is not None:
+            self.commands[self.sequence] = events
         own = (events["kind"] == messages.FILL) & (events["order_id"] == events["order_id"][0])
         fills = events[own]
         return Answer(

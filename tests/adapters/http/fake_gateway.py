@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ class FakeGateway:
             account: [(USD, 5_000_000, 1_000_000), (BTC, 300_000_000, 0), (ETH, 1, 0)]
             for account in (ALICE, BOB)
         }
-        self.positions: list[tuple[int, ...]] = []
+        self.positions: list[dict[str, int]] = []
         self.depth: tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] = ([], [])
         self.publish: Callable[[Rows], None] = lambda _events: None
         self.lap: Callable[[], None] = lambda: None
@@ -125,6 +125,9 @@ class FakeGateway:
 
     async def order_events(self, order_id: int, bytes_max: int) -> Rows | None:
         return self.archived.get(order_id) if bytes_max else None
+
+    async def command_events(self, sequence: int, count: int) -> Rows | None:
+        return None
 
     def on_events(
         self,
@@ -250,11 +253,15 @@ class FakeGateway:
 
     def _balances(self, row: Any) -> Rows:
         items = self.balances.get(int(row["account"]), [])
-        values = [(asset, 0, free + held, free, held, 0, 0, 0) for asset, free, held in items]
-        return _packed_items(values)
+        values = [(asset, 0, free + held, free, held) for asset, free, held in items]
+        return _packed_items(np.array(values, messages.AMOUNT_ITEM), messages.AMOUNTS_PER_REPLY)
 
     def _positions(self, row: Any) -> Rows:
-        return _packed_items([(number, 0, *rest) for number, *rest in self.positions])
+        items = np.zeros(len(self.positions), messages.POSITION_ITEM)
+        for item, position in zip(items, self.positions, strict=True):
+            for name, value in position.items():
+                item[name] = value
+        return _packed_items(items, messages.POSITIONS_PER_REPLY)
 
     def _depth(self, row: Any) -> Rows:
         rows = []
@@ -275,13 +282,10 @@ class FakeGateway:
         return rows
 
 
-def _packed_items(values: Sequence[tuple[int, ...]]) -> Rows:
-    per_reply = messages.AMOUNTS_PER_REPLY
-    rows = np.zeros(max(1, -(-len(values) // per_reply)), REPLY)
+def _packed_items(items: Rows, per_reply: int) -> Rows:
+    rows = np.zeros(max(1, -(-len(items) // per_reply)), REPLY)
     for place, reply in enumerate(rows):
-        page = values[place * per_reply : (place + 1) * per_reply]
-        # No debts unless they are said.
-        items = np.array([(*value, 0, 0)[:10] for value in page], messages.AMOUNT_ITEM)
-        reply["count"] = len(items)
-        reply["body"][: items.nbytes] = items.view(np.uint8)
+        page = items[place * per_reply : (place + 1) * per_reply]
+        reply["count"] = len(page)
+        reply["body"][: page.nbytes] = page.view(np.uint8)
     return rows

@@ -47,7 +47,9 @@ async def test_balances_have_total_available_and_reserved(client: Client) -> Non
 
 
 async def test_positions_show_average_cost(client: Client, gateway: FakeGateway) -> None:
-    gateway.positions = [(1, -3, -200, 5, 70, 4, 7)]
+    gateway.positions = [
+        {"id": 1, "net": -3, "cost": -200, "held": 5, "realized": 70, "bought": 4, "sold": 7}
+    ]
 
     reply = await client.get("/v1/positions")
     one = await client.get("/v1/positions/BTC-USD")
@@ -73,7 +75,8 @@ async def test_positions_show_average_cost(client: Client, gateway: FakeGateway)
 async def test_a_position_has_its_debts_where_there_are_some(
     client: Client, gateway: FakeGateway
 ) -> None:
-    gateway.positions = [(1, 3, 200, 0, 0, 3, 0, 1_250_000, 0), (2, 3, 200, 0, 0, 3, 0, 0, 5)]
+    three = {"net": 3, "cost": 200, "bought": 3}
+    gateway.positions = [{"id": 1, **three, "debt": 1_250_000}, {"id": 2, **three, "debt_base": 5}]
 
     first, second = (await client.get("/v1/positions")).body["items"]
 

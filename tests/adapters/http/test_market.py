@@ -38,6 +38,7 @@ async def test_instruments_assets_and_fees_are_listed(client: Client) -> None:
         "reference_price": None,
         "max_age_ms": None,
         "day_end_ms": 0,
+        "tick_table": [],
         "short_ppm": None,
         "clearing_ms": None,
         "payout": None,

@@ -277,7 +277,6 @@ STORED = order_reply(
     end_reason=Reason.CANCELED_BY_USER,
     created_ns=1_000_000,
     updated_ns=2_000_000,
-    sequence=900,
     client_order_id="a-1",
 )
 

@@ -105,6 +105,9 @@ class Pair:
             for row in twin.view.instruments.values()
         ]
         assert engine.instruments() == expected_terms
+        assert engine.tick_tables() == {
+            row.number: row.tick_table for row in twin.view.instruments.values() if row.tick_table
+        }
 
     def _compare_statistics(self, instrument: int) -> None:
         expected = self.twin.statistics(instrument)
@@ -148,6 +151,7 @@ class Pair:
             return record.order_id
         nothing = OrderRow(**dict.fromkeys(OrderRow._fields, 0))  # type: ignore[arg-type]
         return nothing._replace(
+            tag="",
             order_id=record.order_id,
             account=account,
             end_reason=record.reason,
@@ -186,11 +190,23 @@ def _row_of(order: Order) -> OrderRow:
         updated_ns=order.updated_ns,
         account=order.account,
         instrument=order.instrument,
-        order_session=order.session,
         end_reason=order.reason,
         side=order.side,
         order_type=order.order_type,
         time_in_force=order.time_in_force,
         status=STATUS[order.status],
         client_order_id=order.client_order_id,
+        **(_terms_of(order) if order.has_extra else {}),
     )
+
+
+def _terms_of(order: Order) -> dict[str, Any]:
+    """What most orders do not have, and only as long as they are open."""
+    return {
+        "stop_price": order.stop_price,
+        "display_qty": order.display,
+        "trail": order.trail,
+        "protection_price": order.protection,
+        "partner": order.partner.order_id if order.partner else 0,
+        "tag": order.tag,
+    }

@@ -9,7 +9,7 @@ from core import messages
 from core.journal.place import Place
 from core.journal.recovery import Known
 from core.limits import genesis
-from core.messages import AMOUNT_ITEM
+from core.messages import POSITION_ITEM
 from core.sequencer import invariants, snapshot
 from tests.core.engine.abroad import ABROAD, told
 from tests.core.engine.world import ALICE, BOB, BTC, CASH, COINS, MARKET_ID, USD, World
@@ -32,7 +32,7 @@ def item_of(world: World, account: int) -> Any:
     """The one position of an account as a query shows it."""
     driver: EngineDriver = world.exchange
     replies = driver.query(messages.QUERY_POSITIONS, account=account)
-    [item] = driver._items(replies, AMOUNT_ITEM)
+    [item] = driver._items(replies, POSITION_ITEM)
     return item
 
 
@@ -53,7 +53,7 @@ def test_a_position_shows_what_its_account_owes(abroad: World) -> None:
     told(abroad, OutsideFilled, 0, price=1, qty=COINS + 13, flags=OUTSIDE_SELL)
     item = item_of(abroad, ALICE)
     assert (int(item["debt"]), int(item["debt_base"])) == (50, 10)
-    assert int(item["total"]) == -1_010
+    assert int(item["net"]) == -1_010
 
 
 def test_a_debt_stands_beside_money_that_comes_later(abroad: World) -> None:

@@ -9,11 +9,12 @@ import pytest
 from core.journal.place import Place
 from core.journal.recovery import Known
 from core.limits import genesis
+from core.messages import INSTRUMENT_REPLY, LAST, MORE, QUERY_INSTRUMENTS, TICKS
 from core.sequencer import invariants, snapshot
-from tests.core.engine.world import ALICE, BOB, CAROL, MARKET_ID, SECOND, World, order
+from tests.core.engine.world import ALICE, BOB, BTC, CAROL, MARKET_ID, SECOND, USD, World, order
 from tests.driver import ID_KEY, EngineDriver, NotFound, limits_of
-from tests.model.commands import BUY, IOC, MARKET, SELL, STOP, PlaceOrder
-from tests.model.state import PRICE_MAX
+from tests.model.commands import BUY, IOC, MARKET, SELL, STOP, CreateInstrument, PlaceOrder
+from tests.model.state import PRICE_MAX, Sizes
 
 
 @pytest.fixture
@@ -93,6 +94,29 @@ def test_limits_hold_in_a_state_that_was_loaded(exchange: World, tmp_path: Path)
     assert " EXPOSURE_LIMIT " in exchange.buy(ALICE, 7, 90)[0]
     assert exchange.sell(BOB, 1, 100)[0].endswith("RESTS")
     assert " OPEN_ORDER_LIMIT " in exchange.sell(BOB, 1, 100)[0]
+
+
+def test_instruments_come_in_pages_each_with_its_tick_table_behind_it() -> None:
+    driver = EngineDriver(Sizes(instruments_max=80))
+    world = World(driver)  # Instrument 1 has no table.
+    for number in range(2, 71):
+        table: dict[str, Any] = {"slots": 3, "start": (0, number, 0, 0), "step": (1, 2, 0, 0)}
+        new = CreateInstrument(name=f"N{number}", base_asset=BTC, quote_asset=USD, **table)
+        assert world.tell(new)[0].startswith("INSTRUMENT_CREATED")
+    assert driver.tick_tables() == {n: [(0, 1), (n, 2)] for n in range(2, 65)}
+    first = [(1, 0), *((n, flag) for n in range(2, 65) for flag in (0, TICKS))]
+    second = [(n, flag) for n in range(65, 71) for flag in (0, TICKS)]
+    first[-1], second[-1] = (64, TICKS | MORE | LAST), (70, TICKS | LAST)
+    pages = [driver.query(QUERY_INSTRUMENTS, cursor=cursor) for cursor in (0, 64, 70)]
+    assert [
+        [(int(row["id"]), int(row["flags"])) for row in page.view(INSTRUMENT_REPLY)]
+        for page in pages
+    ] == [first, second, [(0, LAST)]]
+    found = driver.query(QUERY_INSTRUMENTS, client_order_id="N70")
+    assert [row.tobytes()[32:] for row in found] == [row.tobytes()[32:] for row in pages[1][-2:]]
+    assert found["flags"].tolist() == [0, TICKS | LAST]
+    [plain] = driver.query(QUERY_INSTRUMENTS, client_order_id="BTC-USD").view(INSTRUMENT_REPLY)
+    assert (int(plain["id"]), int(plain["flags"])) == (1, LAST)
 
 
 def test_a_test_order_tells_the_hold_and_changes_nothing(exchange: World) -> None:
