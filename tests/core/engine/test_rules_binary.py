@@ -15,7 +15,7 @@ from tests.model.commands import (
     CreateInstrument,
     Withdraw,
 )
-from tests.model.exchange import Exchange
+from tests.model.exchange import Exchange, PositionRow
 from tests.model.state import MONEY_MAX
 from tests.model.venue_commands import SettleInstrument
 
@@ -164,7 +164,7 @@ def test_lots_that_open_against_lots_that_came_meanwhile_become_cash(free: World
         "FILL alice #2 price=60 qty=10 cum=10 notional=600 SELL MAKER"
     )
     assert cash(free, ALICE) == 200
-    assert tuple(free.position(ALICE)) == (0, 0, 0, 200, 10, 10)
+    assert free.position(ALICE) == PositionRow(0, 0, 0, 200, 10, 10)
 
 
 def test_an_account_that_trades_with_itself_ends_where_it_was(free: World) -> None:

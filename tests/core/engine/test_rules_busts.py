@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import MakeWorld
 from tests.core.engine.world import ALICE, BOB, BTC, CASH, COINS, MARKET_ID, USD, World
 from tests.model.commands import BINARY, Withdraw
-from tests.model.exchange import Exchange
+from tests.model.exchange import Exchange, PositionRow
 from tests.model.state import FEES, MONEY_MAX, WORD_MAX
 from tests.model.venue_commands import BustTrade, CorrectTrade, Trade
 
@@ -40,8 +40,8 @@ def test_a_busted_trade_is_as_if_it_had_not_been(world: World) -> None:
         f"TRADE_BUSTED bob #1 price=100 qty=4 leaves={COINS} cum={CASH} notional=-4 id=14.1 SELL",
     ]
     assert world.balance(FEES, USD) == (0, 0)
-    assert tuple(world.position(ALICE)) == (0, 0, 0, 0, 4, 4)
-    assert tuple(world.position(BOB)) == (0, 0, 0, 0, 4, 4)
+    assert world.position(ALICE) == PositionRow(0, 0, 0, 0, 4, 4)
+    assert world.position(BOB) == PositionRow(0, 0, 0, 0, 4, 4)
     if isinstance(world.exchange, Exchange):
         stats = world.exchange.statistics(1)
         assert (stats.total_volume, stats.total_notional, stats.total_trades) == (0, 0, 0)

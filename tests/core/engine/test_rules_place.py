@@ -13,6 +13,7 @@ from tests.model.commands import (
     SELL,
     CreateInstrument,
 )
+from tests.model.exchange import PositionRow
 from tests.model.state import MONEY_MAX, PRICE_MAX, Sizes
 
 FEES = 1
@@ -229,15 +230,15 @@ def test_a_position_remembers_average_cost_and_realized_profit(world: World) -> 
     world.sell(BOB, 5, 130)
     world.buy(ALICE, 10, 100)
     world.buy(ALICE, 5, 130)
-    assert tuple(world.position(ALICE)) == (15, 1650, 0, 0, 15, 0)
-    assert tuple(world.position(BOB)) == (-15, -1650, 0, 0, 0, 15)
+    assert world.position(ALICE) == PositionRow(15, 1650, 0, 0, 15, 0)
+    assert world.position(BOB) == PositionRow(-15, -1650, 0, 0, 0, 15)
     world.buy(CAROL, 4, 120)
     world.sell(ALICE, 4, 120)
-    assert tuple(world.position(ALICE)) == (11, 1210, 0, 40, 15, 4)
+    assert world.position(ALICE) == PositionRow(11, 1210, 0, 40, 15, 4)
     world.buy(CAROL, 20, 90)
     world.sell(ALICE, 13, 90)
     # 11 close at 990 against a cost of 1210; 2 open a short at 180.
-    assert tuple(world.position(ALICE)) == (-2, -180, 0, 40 - 220, 15, 17)
+    assert world.position(ALICE) == PositionRow(-2, -180, 0, 40 - 220, 15, 17)
     world.sell(CAROL, 6, 80)
     world.buy(BOB, 16, 80)
     assert world.position(ALICE).held == 0
