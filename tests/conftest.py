@@ -5,6 +5,7 @@ OUTCRY_FLOWS=DIR  also run the order-flow files that lie there
 """
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,10 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("outcry")
+
+# A shell lets what it starts in the background ignore SIGINT, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeWorld = Callable[..., World]
 
