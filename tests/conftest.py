@@ -29,7 +29,7 @@ settings.register_profile(
 )
 settings.load_profile("outcry")
 
-# A shell lets what it starts in the background ignore SIGINT, and so would all that the tests start.
+# What a shell starts in the background ignores SIGINT, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
